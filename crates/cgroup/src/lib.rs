@@ -1,0 +1,1 @@
+//! One handle over cgroup v1, v2 and hybrid.

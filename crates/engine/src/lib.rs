@@ -1,0 +1,1 @@
+//! The nouns and the journeys: load, run, list, remove.

@@ -1,0 +1,1 @@
+//! A tar stream to a layer on disk, and back.

@@ -1,0 +1,1 @@
+//! A runtime-spec Spec to a running process.

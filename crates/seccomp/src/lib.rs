@@ -1,0 +1,1 @@
+//! System call filters: docker's profile as a table, compiled to BPF.

@@ -1,0 +1,1 @@
+//! Blobs, layers, images, containers: what is kept on disk.

@@ -1,0 +1,1 @@
+//! Go templates, as far as docker's --format uses them.

@@ -1,0 +1,1 @@
+//! A sandbox of its own for tests on the real kernel.
