@@ -1,1 +1,15 @@
 //! System calls: the only crate with unsafe code.
+//!
+//! What rustix offers is used from rustix, everywhere. Here is what it lacks: `clone3`, the parts
+//! of the mount API that came late, namespaces by pidfd, signal descriptors, and the few calls a
+//! child makes between its birth and its program. Each function is one system call or one idea,
+//! returns the kernel's errno unchanged, and knows nothing of containers.
+//!
+//! Invariants: every `unsafe` block says what it relies on and who keeps it; no function here
+//! prints, allocates global state or reads the environment.
+
+pub mod mount;
+pub mod process;
+pub mod signal;
+pub mod step;
+pub mod tty;
