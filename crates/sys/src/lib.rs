@@ -8,8 +8,20 @@
 //! Invariants: every `unsafe` block says what it relies on and who keeps it; no function here
 //! prints, allocates global state or reads the environment.
 
+pub mod link;
 pub mod mount;
 pub mod process;
 pub mod signal;
 pub mod step;
 pub mod tty;
+
+use rustix::io::{Errno, Result};
+
+/// The result of a raw system call or a C function: -1 means errno tells.
+fn check(result: libc::c_long) -> Result<libc::c_long> {
+    if result == -1 { Err(last_error()) } else { Ok(result) }
+}
+
+fn last_error() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
