@@ -1,1 +1,107 @@
-//! A tar stream to a layer on disk, and back.
+//! A tar stream ⇄ a layer on disk.
+//!
+//! ```text
+//!  caller's thread                          a second thread
+//!  read ─ sha256 ─ inflate ─ sha256 ──16 chunks──▶ headers ─▶ directories, files, links, whiteouts
+//!         digest             diff id                          attributes of directories, last
+//! ```
+//!
+//! On disk a layer is what overlayfs expects of a lower directory, with ids as in the archive:
+//!
+//! ```text
+//! archive                      disk
+//! .wh.NAME                     NAME, character device 0:0; its directory has trusted.overlay.origin=""
+//! DIR/.wh..wh..opq             DIR has trusted.overlay.opaque=y
+//! .wh.DIR and DIR/             DIR has trusted.overlay.opaque=y (whiteouts act on lower layers only)
+//! other .wh..wh.*              nothing (aufs's book-keeping)
+//! a/b without a/               a: 0755, root's, of 1970, and named in `Applied::implied`
+//! ```
+//!
+//! It knows no store: where a layer lies, when it is flushed and how it becomes visible is the caller's.
+//! It is no general tar library: what a layer cannot hold is an error.
+//!
+//! Invariants:
+//! - Nothing outside the root is touched: every step of every path is an openat2(2) of one name below a
+//!   directory already held; links are followed by hand ([`tree`]).
+//! - What is made depends on the archive alone, not on lower layers, the clock, the umask or the host.
+//!   So a layer can be unpacked before its parents and shared by every image that has it. The price is
+//!   docker's too: a hard link whose target only a lower layer has is an error, a path through a symbolic
+//!   link that only a lower layer has makes a directory there, and a directory that the archive implies
+//!   but does not list has neutral attributes, which the overlay shows in place of a lower layer's.
+//! - The whole input is read and hashed, what trails the archive included.
+//! - Ids above 65535 are kept as they are; a container's map may have no room for them (they show as
+//!   nobody there).
+
+mod attributes;
+mod compression;
+mod error;
+mod feed;
+mod limits;
+mod path;
+mod tar;
+mod tree;
+mod unpack;
+
+pub use compression::{Compression, Decoder};
+pub use error::{Error, Kind, Result};
+pub use limits::Limits;
+
+use std::io::Read;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::thread;
+
+/// What [`apply`] read and made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// SHA-256 of the input as it was read.
+    pub digest: oci::Digest,
+    /// SHA-256 of the uncompressed archive (image-spec config.md, `rootfs.diff_ids`).
+    pub diff_id: oci::DiffId,
+    /// How the input was compressed.
+    pub compression: Compression,
+    /// Bytes read.
+    pub compressed_size: u64,
+    /// Bytes of the uncompressed archive.
+    pub tar_size: u64,
+    /// Members of the archive.
+    pub entries: u64,
+    /// Bytes of all files' data; holes and further hard links do not count.
+    pub file_bytes: u64,
+    /// Directories that members lie in and that are not members, sorted; the root is the empty path.
+    /// They are 0755, root's and of 1970: an overlay shows that in place of what lower layers say.
+    pub implied: Vec<Vec<u8>>,
+}
+
+/// Unpacks one layer into `root`, an empty directory, in one pass over `input`. A second thread writes
+/// while the caller's reads, hashes and inflates. Nothing is flushed to the disk, and after an error what
+/// is below `root` is for the caller to remove.
+///
+/// # Errors
+/// See [`Kind`]; the message names the entry.
+pub fn apply(mut input: impl Read, root: BorrowedFd<'_>, limits: &Limits) -> Result<Applied> {
+    let root = root.try_clone_to_owned().map_err(|e| Error::new(Kind::Io, "open layer directory").caused_by(e))?;
+    let (fed, unpacked) = both(&mut input, root, limits)?;
+    Ok(Applied {
+        digest: oci::Digest::from_sha256(fed.digest),
+        diff_id: oci::DiffId::from_sha256(fed.diff_id),
+        compression: fed.compression,
+        compressed_size: fed.compressed_size,
+        tar_size: fed.tar_size,
+        entries: unpacked.entries,
+        file_bytes: unpacked.file_bytes,
+        implied: unpacked.implied,
+    })
+}
+
+/// Runs both halves of the pipe. When both fail, the input's failure is the cause of the other.
+fn both(input: &mut dyn Read, root: OwnedFd, limits: &Limits) -> Result<(feed::Fed, unpack::Unpacked)> {
+    let (filler, chunks) = feed::pipe();
+    let (fed, unpacked) = thread::scope(|scope| {
+        let unpack = move || unpack::unpack(chunks, root, limits);
+        let thread = thread::Builder::new().name("unpack".into()).spawn_scoped(scope, unpack);
+        let thread = thread.map_err(|e| Error::new(Kind::Io, "start a thread").caused_by(e))?;
+        let fed = feed::feed(input, filler, limits);
+        Ok((fed, thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+    })?;
+    Ok((fed?, unpacked?))
+}

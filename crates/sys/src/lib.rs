@@ -11,9 +11,11 @@
 pub mod link;
 pub mod mount;
 pub mod process;
+pub mod seccomp;
 pub mod signal;
 pub mod step;
 pub mod tty;
+pub mod umask;
 
 use rustix::io::{Errno, Result};
 
