@@ -83,17 +83,17 @@ impl<K: fmt::Debug> StdError for Error<K> {
 /// Says what was being done when something failed.
 pub trait Context<T> {
     /// Wraps the cause in an error of `kind`; `what` is only called on failure.
-    fn or<K>(self, kind: K, what: impl FnOnce() -> String) -> Result<T, Error<K>>;
+    fn or_err<K>(self, kind: K, what: impl FnOnce() -> String) -> Result<T, Error<K>>;
 }
 
 impl<T, E: Into<Box<dyn StdError + Send + Sync>>> Context<T> for Result<T, E> {
-    fn or<K>(self, kind: K, what: impl FnOnce() -> String) -> Result<T, Error<K>> {
+    fn or_err<K>(self, kind: K, what: impl FnOnce() -> String) -> Result<T, Error<K>> {
         self.map_err(|cause| Error::new(kind, what()).caused_by(cause))
     }
 }
 
 impl<T> Context<T> for Option<T> {
-    fn or<K>(self, kind: K, what: impl FnOnce() -> String) -> Result<T, Error<K>> {
+    fn or_err<K>(self, kind: K, what: impl FnOnce() -> String) -> Result<T, Error<K>> {
         self.ok_or_else(|| Error::new(kind, what()))
     }
 }
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_chain_is_read_from_the_operation_down_to_the_errno() {
         let error = Err::<(), _>(std::io::Error::from_raw_os_error(28))
-            .or(Kind::Io, || "write `x`".into())
+            .or_err(Kind::Io, || "write `x`".into())
             .unwrap_err()
             .with_hint("free some space");
         assert_eq!(error.to_string(), "write `x`");
