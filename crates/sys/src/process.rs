@@ -114,6 +114,22 @@ pub fn namespace_of(pidfd: impl AsFd, which: NamespaceOf) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
+/// Leaves namespaces for new ones, see unshare(2).
+///
+/// # Errors
+/// EINVAL for a user namespace in a process with threads.
+pub fn unshare(namespaces: Namespaces) -> Result<()> {
+    // SAFETY: no CLONE_FILES or CLONE_FS among the flags: no descriptor changes its owner.
+    check(unsafe { libc::unshare(namespaces.bits() as c_int) }.into()).map(drop)
+}
+
+/// Enters a namespace that `fd` refers to; `kind` is its CLONE_NEW* bit, see setns(2). A pid
+/// namespace is entered by children only.
+pub fn join_namespace(fd: impl AsFd, kind: u32) -> Result<()> {
+    // SAFETY: a descriptor and an integer.
+    check(unsafe { libc::syscall(libc::SYS_setns, fd.as_fd().as_raw_fd(), kind) }).map(drop)
+}
+
 /// Sets the ids that file access is checked with and files are made with, see setfsuid(2).
 /// Capabilities stay only if SECBIT_NO_SETUID_FIXUP is set.
 pub fn set_fs_ids(uid: u32, gid: u32) {

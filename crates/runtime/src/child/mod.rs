@@ -1,0 +1,170 @@
+//! The child: born by clone3, it executes the plan and becomes the program.
+//!
+//! It is single-threaded and has a copy of the parent's memory, so it may allocate. It makes no
+//! decision of its own: whatever is not in the plan does not happen.
+
+mod identity;
+mod joining;
+mod mounts;
+mod root;
+mod streams;
+
+pub(crate) use joining::Joining;
+pub(crate) use mounts::change;
+
+use crate::channel::{Channel, Tag};
+use crate::failure::{Failure, Step};
+use crate::plan::Plan;
+use crate::start::Stdio;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use std::ffi::CStr;
+use sys::process::Namespaces;
+
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+/// Says what was being done.
+trait During<T> {
+    fn during(self, step: Step, subject: impl Into<String>) -> Result<T>;
+}
+
+impl<T> During<T> for rustix::io::Result<T> {
+    fn during(self, step: Step, subject: impl Into<String>) -> Result<T> {
+        self.map_err(|errno| Failure::new(step, errno, subject))
+    }
+}
+
+/// All that the child needs from its parent.
+pub(crate) struct Child<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) stdio: Stdio,
+    pub(crate) channel: Channel,
+    pub(crate) entry: Option<cgroup::Entry>,
+    pub(crate) groups: &'a [cgroup::Mount],
+}
+
+impl Child<'_> {
+    /// Becomes the container's program, or tells the parent why not and ends.
+    pub(crate) fn run(self) -> ! {
+        let channel = &self.channel;
+        let failure = match self.become_program() {
+            Ok(never) => match never {},
+            Err(failure) => failure,
+        };
+        let _ = channel.send(Tag::Failed, &failure.encode());
+        sys::process::exit_now(125)
+    }
+
+    fn become_program(&self) -> Result<std::convert::Infallible> {
+        if self.channel.receive().during(Step::Receive, "the parent's word")?.is_none() {
+            sys::process::exit_now(125); // the parent died: nobody is left to tell
+        }
+        self.make_namespaces()?;
+        let before = mounts::take_over(self.plan, self.groups)?;
+        let Some(sent) = self.channel.receive_mounts().during(Step::Receive, "mounts")? else {
+            sys::process::exit_now(125)
+        };
+        sys::step!("runtime.child.mounts-received");
+        let root = root::enter(self.plan, sent, before)?;
+        self.set_names()?;
+        let console = streams::console(self.plan, &root, &self.stdio, &self.channel)?;
+        root::finish(self.plan, &root)?;
+        sys::step!("runtime.child.root-entered");
+        self.become_user(&root, console)?;
+        sys::step!("runtime.child.before-exec");
+        Err(self.exec())
+    }
+
+    /// What the kernel would make before the id map is written would belong to nobody inside, so
+    /// these namespaces come now; and meanwhile the parent makes the mounts.
+    fn make_namespaces(&self) -> Result<()> {
+        if self.plan.namespaces.has_user() {
+            identity::become_root()?;
+        }
+        if let Some(entry) = &self.entry {
+            entry.join().during(Step::JoinCgroup, "of the container")?;
+        }
+        let later = self.plan.namespaces.new & AFTER_MAP;
+        unshare(later)?;
+        if later.contains(Namespaces::NET) {
+            sys::link::bring_loopback_up().during(Step::Loopback, "lo")?;
+        }
+        match &self.plan.namespaces.time_offsets {
+            Some(text) => write(c"/proc/self/timens_offsets", text).during(Step::TimeOffset, text.trim_end()),
+            None => Ok(()),
+        }
+    }
+
+    fn set_names(&self) -> Result<()> {
+        if let Some(name) = &self.plan.hostname {
+            rustix::system::sethostname(name.as_bytes()).during(Step::HostName, name)?;
+        }
+        match &self.plan.domainname {
+            Some(name) => rustix::system::setdomainname(name.as_bytes()).during(Step::HostName, name),
+            None => Ok(()),
+        }
+    }
+
+    fn become_user(&self, root: &OwnedFd, console: Option<OwnedFd>) -> Result<()> {
+        let process = &self.plan.process;
+        rustix::process::setsid().during(Step::Streams, "new session")?;
+        streams::set(&self.stdio, console.as_ref())?;
+        // Without CONFIG_KEYS there is no key to protect.
+        match sys::process::new_session_keyring(c"_ses.hull") {
+            Ok(()) | Err(Errno::NOSYS) => {}
+            Err(errno) => return Err(Failure::new(Step::Keyring, errno, "_ses.hull")),
+        }
+        if let Some(persona) = process.personality {
+            sys::process::set_personality(persona).during(Step::Personality, format!("{persona:#x}"))?;
+        }
+        let label = process.label.as_ref().map(|label| identity::open_label(root, label)).transpose()?;
+        identity::become_user(process, label)
+    }
+
+    /// Tries each candidate as execvp(3) does: a directory without the program is passed over, one
+    /// with a program that may not be executed is remembered.
+    fn exec(&self) -> Failure {
+        let process = &self.plan.process;
+        let step = if process.program.contains('/') { Step::Exec } else { Step::ExecLookup };
+        let mut errno = Errno::NOENT;
+        for candidate in &process.candidates {
+            match self.plan.process.vectors.exec(candidate) {
+                Errno::NOENT | Errno::NOTDIR => {}
+                Errno::ACCESS if is_directory(candidate) && step == Step::ExecLookup => {}
+                Errno::ACCESS if is_directory(candidate) => {
+                    return Failure::new(step, Errno::ISDIR, &process.program);
+                }
+                Errno::ACCESS => errno = Errno::ACCESS,
+                other => return Failure::new(step, other, &process.program),
+            }
+        }
+        Failure::new(step, errno, &process.program)
+    }
+}
+
+/// Made by the child itself once ids are mapped and the cgroup is joined (its namespace is rooted
+/// where one is). A time namespace is entered at exec, see time_namespaces(7).
+pub(crate) const AFTER_MAP: Namespaces =
+    Namespaces::IPC.union(Namespaces::NET).union(Namespaces::CGROUP).union(Namespaces::TIME);
+
+fn unshare(namespaces: Namespaces) -> Result<()> {
+    if namespaces.is_empty() {
+        return Ok(());
+    }
+    sys::process::unshare(namespaces).during(Step::Unshare, format!("{namespaces:?}"))
+}
+
+fn is_directory(path: &CStr) -> bool {
+    rustix::fs::stat(path).is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir())
+}
+
+fn write(path: &CStr, text: &str) -> rustix::io::Result<()> {
+    write_at(rustix::fs::CWD, path, text)
+}
+
+/// Writes a whole text in one call, as files of procfs demand.
+fn write_at(dir: impl AsFd, path: impl rustix::path::Arg, text: &str) -> rustix::io::Result<()> {
+    use rustix::fs::{Mode, OFlags, openat};
+    let file = openat(dir, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(file, text.as_bytes()).map(drop)
+}

@@ -1,0 +1,143 @@
+//! Which namespaces are new, which are joined, which stay the host's.
+
+use super::invalid;
+use crate::Result;
+use oci::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType as Type};
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+use sys::process::Namespaces;
+
+/// A namespace that somebody else made.
+#[derive(Debug, Clone)]
+pub(crate) struct Join {
+    pub(crate) kind: Namespaces,
+    pub(crate) path: PathBuf,
+}
+
+/// The isolation of one container.
+#[derive(Debug)]
+pub(crate) struct NamespacePlan {
+    /// To be made.
+    pub(crate) new: Namespaces,
+    /// To be joined, the user namespace first: it gives the power over the others.
+    pub(crate) joins: Vec<Join>,
+    /// Text for `uid_map` and `gid_map`; some exactly if a user namespace is made.
+    pub(crate) id_maps: Option<(String, String)>,
+    /// Host ids of the container's root.
+    pub(crate) root: (u32, u32),
+    /// Text for `timens_offsets`.
+    pub(crate) time_offsets: Option<String>,
+}
+
+impl NamespacePlan {
+    pub(super) fn new(linux: &Linux) -> Result<Self> {
+        let mut plan = Self {
+            new: Namespaces::empty(),
+            joins: Vec::new(),
+            id_maps: None,
+            root: (0, 0),
+            time_offsets: None,
+        };
+        for namespace in linux.namespaces().iter().flatten() {
+            let kind = flag(namespace.typ());
+            match namespace.path() {
+                None if plan.new.contains(kind) => return Err(invalid(format!("namespace {kind:?} twice"))),
+                None => plan.new |= kind,
+                Some(path) => plan.joins.push(Join { kind, path: path.clone() }),
+            }
+        }
+        plan.joins.sort_by_key(|join| join.kind != Namespaces::USER);
+        if !plan.new.contains(Namespaces::MOUNT) {
+            return Err(invalid("`linux.namespaces` lacks a mount namespace of its own"));
+        }
+        plan.set_id_maps(linux)?;
+        plan.set_time_offsets(linux.time_offsets().as_ref())?;
+        Ok(plan)
+    }
+
+    /// Is the namespace the host's?
+    pub(crate) fn is_hosts(&self, kind: Namespaces) -> bool {
+        !self.new.contains(kind) && !self.joins.iter().any(|join| join.kind == kind)
+    }
+
+    /// Is there a user namespace, new or joined?
+    pub(crate) fn has_user(&self) -> bool {
+        !self.is_hosts(Namespaces::USER)
+    }
+
+    /// Has the container's root no power over the namespace, so that file systems which show it
+    /// cannot be mounted anew and are the host's, bound?
+    pub(crate) fn is_foreign(&self, kind: Namespaces) -> bool {
+        self.new.contains(Namespaces::USER) && !self.new.contains(kind)
+    }
+
+    fn set_id_maps(&mut self, linux: &Linux) -> Result<()> {
+        let (uids, gids) = (linux.uid_mappings().as_deref(), linux.gid_mappings().as_deref());
+        match (uids.unwrap_or_default(), gids.unwrap_or_default()) {
+            ([], []) if self.new.contains(Namespaces::USER) => {
+                Err(invalid("a user namespace without id mappings"))
+            }
+            ([], []) => Ok(()),
+            (uids, gids) if self.new.contains(Namespaces::USER) => {
+                self.root = (host_root(uids)?, host_root(gids)?);
+                self.id_maps = Some((map_text(uids), map_text(gids)));
+                Ok(())
+            }
+            (uids, gids) if self.has_user() => {
+                self.root = (host_root(uids)?, host_root(gids)?);
+                Ok(())
+            }
+            _ => Err(invalid("id mappings without a user namespace")),
+        }
+    }
+
+    fn set_time_offsets(
+        &mut self,
+        offsets: Option<&HashMap<String, oci::runtime::LinuxTimeOffset>>,
+    ) -> Result<()> {
+        let Some(offsets) = offsets.filter(|offsets| !offsets.is_empty()) else { return Ok(()) };
+        if !self.new.contains(Namespaces::TIME) {
+            return Err(invalid("`linux.timeOffsets` without a time namespace of its own"));
+        }
+        let mut text = String::new();
+        for (clock, offset) in offsets {
+            if !matches!(clock.as_str(), "monotonic" | "boottime") {
+                return Err(invalid(format!("`linux.timeOffsets` of unknown clock `{clock}`")));
+            }
+            let (secs, nanos) = (offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0));
+            writeln!(text, "{clock} {secs} {nanos}").expect("a String takes everything");
+        }
+        self.time_offsets = Some(text);
+        Ok(())
+    }
+}
+
+fn flag(kind: Type) -> Namespaces {
+    match kind {
+        Type::Mount => Namespaces::MOUNT,
+        Type::Cgroup => Namespaces::CGROUP,
+        Type::Uts => Namespaces::UTS,
+        Type::Ipc => Namespaces::IPC,
+        Type::User => Namespaces::USER,
+        Type::Pid => Namespaces::PID,
+        Type::Network => Namespaces::NET,
+        Type::Time => Namespaces::TIME,
+    }
+}
+
+fn map_text(map: &[LinuxIdMapping]) -> String {
+    map.iter().fold(String::new(), |mut text, line| {
+        writeln!(text, "{} {} {}", line.container_id(), line.host_id(), line.size())
+            .expect("a String takes everything");
+        text
+    })
+}
+
+/// The host's id for the container's 0.
+fn host_root(map: &[LinuxIdMapping]) -> Result<u32> {
+    map.iter()
+        .find(|line| line.container_id() == 0 && line.size() > 0)
+        .map(LinuxIdMapping::host_id)
+        .ok_or_else(|| invalid("id mappings without the container's id 0"))
+}

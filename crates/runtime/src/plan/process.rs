@@ -1,0 +1,178 @@
+//! The first process: its program, identity and limits.
+
+use super::invalid;
+use crate::Result;
+use oci::runtime::{Capabilities, Linux, LinuxPersonalityDomain, Process};
+use rustix::process::Resource;
+use std::ffi::CString;
+use sys::process::{CapabilitySets, Vectors};
+
+/// The container's first process.
+#[derive(Debug)]
+pub(crate) struct ProcessPlan {
+    /// As typed; looked up in `path` when it has no slash.
+    pub(crate) program: String,
+    /// The candidates for execve, in order.
+    pub(crate) candidates: Vec<CString>,
+    pub(crate) vectors: Vectors,
+    pub(crate) cwd: String,
+    pub(crate) terminal: bool,
+    pub(crate) identity: Identity,
+    pub(crate) no_new_privileges: bool,
+    pub(crate) seccomp: Option<seccomp::Program>,
+    pub(crate) rlimits: Vec<(Resource, u64, u64)>,
+    pub(crate) oom_score_adj: Option<i32>,
+    pub(crate) label: Option<Label>,
+    pub(crate) personality: Option<u64>,
+}
+
+/// A security module's label for the program.
+#[derive(Debug)]
+pub(crate) struct Label {
+    /// Below `/proc/thread-self/attr`.
+    pub(crate) file: &'static str,
+    pub(crate) text: String,
+}
+
+/// Who the process is.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) groups: Vec<u32>,
+    pub(crate) umask: u32,
+    /// None: the `Spec` says nothing, and capabilities stay as they are.
+    pub(crate) capabilities: Option<CapabilityPlan>,
+}
+
+/// The five sets as bit masks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CapabilityPlan {
+    pub(crate) bounding: u64,
+    pub(crate) ambient: u64,
+    pub(crate) sets: CapabilitySets,
+}
+
+impl ProcessPlan {
+    pub(super) fn new(process: &Process, linux: &Linux) -> Result<Self> {
+        let args = process.args().as_deref().unwrap_or_default();
+        let env = process.env().as_deref().unwrap_or_default();
+        let program = args.first().ok_or_else(|| invalid("`process.args` is empty"))?.clone();
+        let cwd = process.cwd().display().to_string();
+        if !cwd.starts_with('/') {
+            return Err(invalid(format!("`process.cwd` `{cwd}` is not absolute")));
+        }
+        Ok(Self {
+            candidates: candidates(&program, env)?,
+            program,
+            vectors: Vectors::new(c_strings(args)?, c_strings(env)?),
+            cwd,
+            terminal: process.terminal().unwrap_or(false),
+            identity: Identity::new(process),
+            no_new_privileges: process.no_new_privileges().unwrap_or(false),
+            seccomp: compile(linux)?,
+            rlimits: process.rlimits().iter().flatten().map(rlimit).collect::<Result<_>>()?,
+            oom_score_adj: process.oom_score_adj(),
+            label: label(process),
+            personality: linux.personality().as_ref().map(|persona| match persona.domain() {
+                LinuxPersonalityDomain::PerLinux => 0,
+                LinuxPersonalityDomain::PerLinux32 => 8,
+            }),
+        })
+    }
+}
+
+fn compile(linux: &Linux) -> Result<Option<seccomp::Program>> {
+    let Some(profile) = linux.seccomp() else { return Ok(None) };
+    seccomp::compile(profile).map(Some).map_err(|cause| invalid("compile `linux.seccomp`").caused_by(cause))
+}
+
+/// A program with a slash is what it is; another is looked for in PATH, where an empty entry is the
+/// working directory, as execvp(3) has it.
+fn candidates(program: &str, env: &[String]) -> Result<Vec<CString>> {
+    if program.contains('/') {
+        return c_strings(std::slice::from_ref(&program.to_owned()));
+    }
+    let path = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or("/bin:/usr/bin");
+    let join = |dir: &str| if dir.is_empty() { program.to_owned() } else { format!("{dir}/{program}") };
+    c_strings(&path.split(':').map(join).collect::<Vec<_>>())
+}
+
+fn c_strings(strings: &[String]) -> Result<Vec<CString>> {
+    let convert =
+        |s: &String| CString::new(s.as_bytes()).map_err(|_| invalid(format!("{s:?} has a NUL byte")));
+    strings.iter().map(convert).collect()
+}
+
+impl Identity {
+    fn new(process: &Process) -> Self {
+        let user = process.user();
+        Self {
+            uid: user.uid(),
+            gid: user.gid(),
+            groups: user.additional_gids().clone().unwrap_or_default(),
+            umask: user.umask().unwrap_or(0o022),
+            capabilities: process.capabilities().as_ref().map(CapabilityPlan::new),
+        }
+    }
+}
+
+impl CapabilityPlan {
+    /// An ambient capability must be permitted and inheritable, see capabilities(7); one that is not is left
+    /// out, as runc does.
+    fn new(named: &oci::runtime::LinuxCapabilities) -> Self {
+        let sets = CapabilitySets {
+            effective: mask(named.effective()),
+            permitted: mask(named.permitted()),
+            inheritable: mask(named.inheritable()),
+        };
+        let ambient = mask(named.ambient()) & sets.permitted & sets.inheritable;
+        Self { bounding: mask(named.bounding()), ambient, sets }
+    }
+}
+
+/// oci-spec numbers capabilities by the alphabet, the kernel by age.
+fn mask(set: &Option<Capabilities>) -> u64 {
+    let Some(set) = set else { return 0 };
+    let known = seccomp::Capabilities::ALL.iter().filter(|capability| set.contains(&capability.to_runtime()));
+    known.fold(0, |mask, capability| mask | 1 << capability.number())
+}
+
+fn label(process: &Process) -> Option<Label> {
+    let apparmor = process.apparmor_profile().as_deref().filter(|profile| !profile.is_empty());
+    let selinux = process.selinux_label().as_deref().filter(|label| !label.is_empty());
+    apparmor
+        .map(|profile| Label { file: "apparmor/exec", text: format!("exec {profile}") })
+        .or_else(|| selinux.map(|label| Label { file: "exec", text: label.to_owned() }))
+}
+
+fn rlimit(limit: &oci::runtime::PosixRlimit) -> Result<(Resource, u64, u64)> {
+    use oci::runtime::PosixRlimitType as Type;
+    if limit.soft() > limit.hard() {
+        return Err(invalid(format!(
+            "rlimit {}: soft {} is above hard {}",
+            limit.typ(),
+            limit.soft(),
+            limit.hard()
+        )));
+    }
+    let resource = match limit.typ() {
+        Type::RlimitAs => Resource::As,
+        Type::RlimitCore => Resource::Core,
+        Type::RlimitCpu => Resource::Cpu,
+        Type::RlimitData => Resource::Data,
+        Type::RlimitFsize => Resource::Fsize,
+        Type::RlimitLocks => Resource::Locks,
+        Type::RlimitMemlock => Resource::Memlock,
+        Type::RlimitMsgqueue => Resource::Msgqueue,
+        Type::RlimitNice => Resource::Nice,
+        Type::RlimitNofile => Resource::Nofile,
+        Type::RlimitNproc => Resource::Nproc,
+        Type::RlimitRss => Resource::Rss,
+        Type::RlimitRtprio => Resource::Rtprio,
+        Type::RlimitRttime => Resource::Rttime,
+        Type::RlimitSigpending => Resource::Sigpending,
+        Type::RlimitStack => Resource::Stack,
+    };
+    Ok((resource, limit.soft(), limit.hard()))
+}

@@ -1,0 +1,152 @@
+//! A container that runs, and what it leaves.
+
+use crate::channel::{Channel, Tag};
+use crate::failure::{Failure, Step};
+use crate::{Error, Kind, Result, refused};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+
+/// A container whose first process was born.
+#[derive(Debug)]
+pub struct Running {
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: OwnedFd,
+    /// Gone once its end was heard.
+    pub(crate) channel: Option<Channel>,
+    /// Mounts and descriptors that are let go only after the status is out: otherwise the first
+    /// process would take its mounts down inside its own exit, with two waits for RCU.
+    pub(crate) held: Vec<OwnedFd>,
+    pub(crate) cgroup: Option<cgroup::Cgroup>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What the child has to tell on its way to the program.
+#[derive(Debug)]
+pub enum Event {
+    /// The master of the container's terminal.
+    Terminal(OwnedFd),
+    /// The program is running (or the child was killed, which its exit will tell).
+    Executed,
+    /// It never will.
+    Failed(Error),
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// exit(3) with a code, 0 to 255.
+    Code(u8),
+    /// Killed by a signal.
+    Signal(i32),
+}
+
+impl Status {
+    /// As a shell and docker count it: the code, or 128 plus the signal.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code.into(),
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// A container that has ended. Dropping it takes its mounts down.
+#[derive(Debug)]
+pub struct Exited {
+    /// How the first process ended.
+    pub status: Status,
+    /// Was a process of it killed for want of memory?
+    pub oom_killed: bool,
+    cgroup: Option<cgroup::Cgroup>,
+    held: Vec<OwnedFd>,
+}
+
+impl Running {
+    /// The first process, as the host sees it.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Becomes readable when the first process has ended.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Becomes readable when there is an [`Event`]; none after the last.
+    pub fn channel(&self) -> Option<BorrowedFd<'_>> {
+        self.channel.as_ref().map(AsFd::as_fd)
+    }
+
+    /// What could not be done as asked, and what was done instead; a line each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The container's control group.
+    pub fn cgroup(&self) -> Option<&cgroup::Cgroup> {
+        self.cgroup.as_ref()
+    }
+
+    /// The next event; waits for it.
+    pub fn event(&mut self) -> Result<Event> {
+        let Some(channel) = &self.channel else { return Ok(Event::Executed) };
+        let message = channel.receive().map_err(|errno| refused(errno, "hear from the container".into()))?;
+        match message {
+            None => {
+                self.channel = None;
+                Ok(Event::Executed)
+            }
+            Some(message) if message.tag == Tag::Terminal => match message.descriptors.into_iter().next() {
+                Some(master) => Ok(Event::Terminal(master)),
+                None => Err(refused(Errno::PROTO, "receive the container's terminal".into())),
+            },
+            Some(message) => {
+                self.channel = None;
+                let failure = Failure::decode(&message.payload);
+                Ok(Event::Failed(failure.unwrap_or_else(unreadable).into_error()))
+            }
+        }
+    }
+
+    /// Sends a signal to the first process. One that has ended is no error.
+    pub fn kill(&self, signal: Signal) -> Result<()> {
+        match pidfd_send_signal(&self.pidfd, signal) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(errno) => Err(refused(errno, format!("send signal {}", signal.as_raw()))),
+        }
+    }
+
+    /// Waits for the end of the first process.
+    pub fn wait(self) -> Result<Exited> {
+        let ended = |errno| refused(errno, "wait for the container".into());
+        let info = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED).map_err(ended)?;
+        let info = info.ok_or(Errno::CHILD).map_err(ended)?;
+        let status = match (info.exit_status(), info.terminating_signal()) {
+            (Some(code), _) => Status::Code(code as u8),
+            (None, Some(signal)) => Status::Signal(signal),
+            (None, None) => {
+                return Err(Error::new(Kind::Kernel, "wait for the container: neither code nor signal"));
+            }
+        };
+        let oom_killed = self.cgroup.as_ref().is_some_and(cgroup::Cgroup::oom_killed);
+        Ok(Exited { status, oom_killed, cgroup: self.cgroup, held: self.held })
+    }
+}
+
+fn unreadable() -> Failure {
+    Failure::new(Step::Receive, Errno::PROTO, "the container's failure")
+}
+
+impl Exited {
+    /// Ends what is left of the container and removes its control groups and mounts.
+    ///
+    /// Without a pid namespace of its own, processes may have outlived the first one.
+    pub fn clean_up(self) -> Result<()> {
+        drop(self.held);
+        let Some(cgroup) = self.cgroup else { return Ok(()) };
+        cgroup
+            .remove()
+            .map_err(|cause| Error::new(Kind::Cgroup, "remove the container's cgroup").caused_by(cause))
+    }
+}

@@ -1,0 +1,218 @@
+//! The parent's side of a start.
+
+use crate::channel::{Channel, Tag};
+use crate::child::{AFTER_MAP, Child, change};
+use crate::overlay::{Mapped, Rootfs, hold};
+use crate::plan::{Join, Plan, Source};
+use crate::running::Running;
+use crate::{Error, Kind, Result, dev, refused};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, open, openat};
+use rustix::io::Errno;
+use rustix::process::{Pid, Rlimit};
+use sys::process::{Birth, Clone3, NamespaceOf, Namespaces, clone3};
+use sys::tty::Winsize;
+
+/// Where the standard streams lead.
+#[derive(Debug)]
+pub enum Stdio {
+    /// A terminal of the container's own; its size is set if given.
+    Terminal(Option<Winsize>),
+    /// Standard input, output and error.
+    Streams([OwnedFd; 3]),
+}
+
+/// What a start needs besides the plan.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// The root file system.
+    pub rootfs: Rootfs,
+    /// The standard streams; both sides' copies are closed once the child is born.
+    pub stdio: Stdio,
+    /// The host's control groups; none: the container stays in the caller's.
+    pub cgroups: Option<&'a cgroup::Host>,
+}
+
+impl Plan {
+    /// Makes the container and lets its program run.
+    ///
+    /// The caller must be single-threaded, and is made to keep its capabilities through changes of
+    /// its file system ids (SECBIT_NO_SETUID_FIXUP); the child's are its own again. On an error
+    /// nothing is left; [`Kind::NotMappable`] means the same plan without id maps may work.
+    pub fn start(&self, start: Start<'_>) -> Result<Running> {
+        let cgroup = self.make_cgroup(start.cgroups)?;
+        let (ours, theirs) = Channel::pair().map_err(|errno| refused(errno, "make a channel".into()))?;
+        let entry = cgroup.as_ref().map(|made| made.entry()).transpose();
+        let entry = entry
+            .map_err(|cause| Error::new(Kind::Cgroup, "enter the container's cgroup").caused_by(cause))?;
+        let groups = cgroup.as_ref().map(cgroup::Cgroup::mounts).unwrap_or_default();
+        let (pid, pidfd) = self.bear(&ours, theirs, start.stdio, entry, &groups)?;
+        sys::step!("runtime.start.cloned");
+        let mut running =
+            Running { pid, pidfd, channel: Some(ours), held: Vec::new(), cgroup, warnings: Vec::new() };
+        match self.furnish(&mut running, &start.rootfs) {
+            Ok(()) => Ok(running),
+            Err(error) => Err(give_up(running, error)),
+        }
+    }
+
+    fn make_cgroup(&self, host: Option<&cgroup::Host>) -> Result<Option<cgroup::Cgroup>> {
+        let (Some(host), Some(path)) = (host, &self.cgroup) else { return Ok(None) };
+        let made = host.create(path, &self.resources);
+        made.map(Some).map_err(|cause| {
+            Error::new(Kind::Cgroup, format!("make cgroup `{}`", path.display())).caused_by(cause)
+        })
+    }
+
+    /// The child is born into namespaces that need no id map; the others it makes itself.
+    fn bear(
+        &self,
+        ours: &Channel,
+        channel: Channel,
+        stdio: Stdio,
+        entry: Option<cgroup::Entry>,
+        groups: &[cgroup::Mount],
+    ) -> Result<(Pid, OwnedFd)> {
+        let namespaces = self.namespaces.new - AFTER_MAP;
+        let joins = &self.namespaces.joins;
+        if !joins.is_empty() {
+            let staged = crate::child::Joining { joins, namespaces };
+            return staged.bear(ours, Child { plan: self, stdio, channel, entry, groups });
+        }
+        let cgroup = entry.as_ref().and_then(cgroup::Entry::directory);
+        let how = Clone3 { namespaces, cgroup, sibling: false };
+        match clone3(&how).map_err(|errno| refused(errno, format!("clone with new {namespaces:?}")))? {
+            Birth::Child => Child { plan: self, stdio, channel, entry, groups }.run(),
+            Birth::Parent { pid, pidfd } => Ok((pid, pidfd)),
+        }
+    }
+
+    fn furnish(&self, running: &mut Running, rootfs: &Rootfs) -> Result<()> {
+        running.held.extend(hold(&running.pidfd));
+        let channel = running.channel.as_ref().ok_or_else(|| Error::new(Kind::Kernel, "no channel"))?;
+        let userns = self.map_ids(running.pid, running.pidfd.as_fd())?;
+        self.set_limits(running.pid)?;
+        // A child that died has said why: that is heard below, EPIPE here says less.
+        told(channel.send(Tag::Mapped, &[]))?;
+        let (uid, gid) = self.namespaces.root;
+        let mapped = userns.as_ref().map(|userns| Mapped { userns: userns.as_fd(), uid, gid });
+        let (root, held) = rootfs.make(mapped, true)?;
+        running.held.extend(held);
+        let mut sent = vec![root];
+        sent.extend(self.make_dev(mapped)?);
+        sent.extend(self.binds(mapped, &mut running.warnings)?);
+        let borrowed: Vec<BorrowedFd<'_>> = sent.iter().map(AsFd::as_fd).collect();
+        sys::step!("runtime.start.mounts-made");
+        told(channel.send_mounts(&borrowed))?;
+        running.held.extend(sent);
+        running.held.extend(userns);
+        Ok(())
+    }
+
+    fn map_ids(&self, pid: Pid, pidfd: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+        if !self.namespaces.has_user() {
+            return Ok(None);
+        }
+        if let Some((uids, gids)) = &self.namespaces.id_maps {
+            write_proc(pid, "uid_map", uids)?;
+            write_proc(pid, "gid_map", gids)?;
+        }
+        sys::process::namespace_of(pidfd, NamespaceOf::User)
+            .or_else(|_| {
+                let path = format!("/proc/{}/ns/user", pid.as_raw_nonzero());
+                open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            })
+            .map(Some)
+            .map_err(|errno| refused(errno, "open the container's user namespace".into()))
+    }
+
+    /// What a process in a user namespace may not raise for itself.
+    fn set_limits(&self, pid: Pid) -> Result<()> {
+        for &(resource, soft, hard) in &self.process.rlimits {
+            let finite = |limit| (limit != u64::MAX).then_some(limit);
+            let limit = Rlimit { current: finite(soft), maximum: finite(hard) };
+            rustix::process::prlimit(Some(pid), resource, limit)
+                .map_err(|errno| refused(errno, format!("set limit {resource:?} to {soft}:{hard}")))?;
+        }
+        match self.process.oom_score_adj {
+            Some(score) => write_proc(pid, "oom_score_adj", &score.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    fn make_dev(&self, mapped: Option<Mapped<'_>>) -> Result<Option<OwnedFd>> {
+        let Some(dev) = dev::make(self)? else { return Ok(None) };
+        if let Some(mapped) = mapped {
+            // Only now: the parent has no id inside.
+            sys::mount::set_id_map(&dev, mapped.userns, false)
+                .map_err(|errno| Error::new(Kind::NotMappable, "map the ids of `/dev`").caused_by(errno))?;
+        }
+        Ok(Some(dev))
+    }
+
+    fn binds(&self, mapped: Option<Mapped<'_>>, warnings: &mut Vec<String>) -> Result<Vec<OwnedFd>> {
+        let mut trees = Vec::new();
+        for mount in &self.mounts {
+            let Source::Bind { path, recursive, id_map } = &mount.source else { continue };
+            let failed = |errno| refused(errno, format!("bind `{}`", path.display()));
+            let tree = sys::mount::clone_tree(CWD, path.as_path(), *recursive).map_err(failed)?;
+            if let (Some(mapped), true) = (mapped, id_map)
+                && !map_tree(&tree, mapped.userns, *recursive)
+            {
+                warnings.push(format!(
+                    "the ids of `{}` cannot be mapped on its file system: its files belong to `nobody` in the container",
+                    path.display()
+                ));
+            }
+            change(&tree, &mount.attach).map_err(failed)?;
+            trees.push(tree);
+        }
+        Ok(trees)
+    }
+}
+
+/// Maps a whole tree, or where something below it cannot be mapped, its top alone.
+fn map_tree(tree: &OwnedFd, userns: BorrowedFd<'_>, recursive: bool) -> bool {
+    sys::mount::set_id_map(tree, userns, recursive).is_ok()
+        || recursive && sys::mount::set_id_map(tree, userns, false).is_ok()
+}
+
+/// The child's own word is better than our EPIPE.
+fn told(sent: rustix::io::Result<()>) -> Result<()> {
+    match sent {
+        Ok(()) | Err(Errno::PIPE) => Ok(()),
+        Err(errno) => Err(refused(errno, "tell the container".into())),
+    }
+}
+
+fn write_proc(pid: Pid, name: &str, text: &str) -> Result<()> {
+    let path = format!("/proc/{}/{name}", pid.as_raw_nonzero());
+    openat(CWD, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+        .and_then(|file| rustix::io::write(file, text.as_bytes()))
+        .map(drop)
+        .map_err(|errno| refused(errno, format!("write `{}` to the container's {name}", text.trim_end())))
+}
+
+/// Ends a container that was born and cannot live. Its own reason, if it gave one, is the better error.
+fn give_up(mut running: Running, error: Error) -> Error {
+    let _ = running.kill(rustix::process::Signal::KILL);
+    let error = match running.event() {
+        Ok(crate::Event::Failed(own)) => own,
+        _ => error,
+    };
+    match running.wait().and_then(crate::Exited::clean_up) {
+        Ok(()) => error,
+        Err(also) => error.with_hint(format!("and cleaning up failed: {also}")),
+    }
+}
+
+/// A namespace of another process, open.
+pub(crate) fn open_namespace(join: &Join) -> Result<OwnedFd> {
+    open(join.path.as_path(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| refused(errno, format!("open namespace `{}`", join.path.display())))
+}
+
+/// All namespaces in which a joined one is entered by setns(2).
+pub(crate) fn kind_bits(kind: Namespaces) -> u32 {
+    kind.bits() as u32
+}
