@@ -1,0 +1,98 @@
+//! Garbage collection: what no record leads to is put aside, then deleted.
+
+use crate::disk;
+use crate::error::Result;
+use crate::layer;
+use crate::root::{Exclusive, Store};
+use std::collections::HashSet;
+
+/// What a collection did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Layers no image and no container names.
+    pub layers: Vec<String>,
+    /// Blobs no image names.
+    pub blobs: Vec<String>,
+    /// Drafts of processes that died.
+    pub drafts: usize,
+    /// Bytes given back to the disk.
+    pub bytes: u64,
+    /// Somebody is loading or creating, so that only the trash was emptied; the rest is for the next
+    /// collection.
+    pub busy: bool,
+}
+
+/// What is there and nobody's.
+#[derive(Debug, Default)]
+pub(crate) struct Garbage {
+    pub(crate) layers: Vec<String>,
+    pub(crate) blobs: Vec<String>,
+    pub(crate) drafts: Vec<String>,
+}
+
+impl Store {
+    /// Collects garbage. While somebody else shares the store it waits, or does less: the
+    /// caller must not hold a [`crate::Shared`] when it asks to `wait`.
+    pub fn collect(&self, wait: bool) -> Result<Collected> {
+        let mut collected = match self.exclude(wait)? {
+            Some(exclusive) => self.put_garbage_aside(&exclusive)?,
+            None => Collected { busy: true, ..Collected::default() },
+        };
+        collected.bytes = self.bytes_below("trash")?;
+        self.empty_trash()?;
+        Ok(collected)
+    }
+
+    /// What a crash may have left, seen cheaply: for the start of any command that changes the store.
+    /// With nothing there this is two system calls a directory.
+    pub fn recover(&self) -> Result<()> {
+        let drafts = !disk::sorted_names(self.root(), "tmp")?.is_empty();
+        let trash = !disk::sorted_names(self.root(), "trash")?.is_empty();
+        if drafts || trash {
+            self.collect(false)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn put_garbage_aside(&self, exclusive: &Exclusive) -> Result<Collected> {
+        let garbage = self.garbage(exclusive)?;
+        for path in garbage.drafts.iter().chain(&garbage.layers).chain(&garbage.blobs) {
+            self.discard(path)?;
+            sys::step!("store.collect.discard");
+        }
+        let drafts = garbage.drafts.len();
+        Ok(Collected { layers: garbage.layers, blobs: garbage.blobs, drafts, ..Collected::default() })
+    }
+
+    /// Exact only under the exclusive lock: else some may be about to be referred to.
+    pub(crate) fn garbage(&self, _exclusive: &Exclusive) -> Result<Garbage> {
+        let below = |dir: &str| -> Result<Vec<String>> {
+            Ok(disk::sorted_names(self.root(), dir)?
+                .into_iter()
+                .map(|name| format!("{dir}/{name}"))
+                .collect())
+        };
+        let (mut layers, mut blobs) = (below("layers")?, below("blobs/sha256")?);
+        if !layers.is_empty() || !blobs.is_empty() {
+            let used = self.used_paths()?;
+            layers.retain(|path| !used.contains(path));
+            blobs.retain(|path| !used.contains(path));
+        }
+        Ok(Garbage { layers, blobs, drafts: below("tmp")? })
+    }
+
+    /// The layers and blobs that some record names.
+    pub(crate) fn used_paths(&self) -> Result<HashSet<String>> {
+        let mut used = HashSet::new();
+        for image in self.image_records()? {
+            used.extend(image.layers.iter().map(layer::dir_of));
+            for digest in &image.blobs {
+                used.insert(crate::blob::path_of(digest)?);
+            }
+        }
+        for container in self.all_containers()? {
+            used.extend(container.record.layers.iter().map(layer::dir_of));
+        }
+        Ok(used)
+    }
+}

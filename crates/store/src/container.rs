@@ -1,0 +1,226 @@
+//! Containers: made complete, shown by one rename, held by a lock on their directory.
+
+use crate::disk::{self, Sys};
+use crate::error::{At, Error, Kind, Result};
+use crate::id::{ContainerId, Name};
+use crate::root::{Shared, Store};
+use jiff::Timestamp;
+use oci::{DiffId, ImageId};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FlockOperation, fsync};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::ops::Deref;
+
+/// What a container is: written once, before it appears.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its name.
+    pub name: Name,
+    /// The image it was made from.
+    pub image: ImageId,
+    /// That image as the user wrote it.
+    pub image_name: String,
+    /// The image's layers, lowest first. They stay as long as the container does, even when the
+    /// image goes.
+    pub layers: Vec<DiffId>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The boot it was made in; filled by [`Store::create`].
+    #[serde(default)]
+    pub boot: String,
+    /// What it runs: entry point and arguments.
+    pub command: Vec<String>,
+    /// Its labels, the image's included.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// `--rm`: it goes when it ends, so nothing of it is flushed.
+    #[serde(default)]
+    pub remove: bool,
+    /// Its runtime-spec configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<Box<RawValue>>,
+    /// Whatever else the engine shows of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<RawValue>>,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Its exit code, 128 + n for signal n.
+    pub code: i32,
+    /// Whether the kernel killed it for lack of memory.
+    pub oom: bool,
+    /// When it was started.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// Why it did not start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The bytes of the three files in its /etc that are the host's to write.
+#[derive(Debug, Clone, Default)]
+pub struct EtcFiles {
+    /// /etc/hostname
+    pub hostname: Vec<u8>,
+    /// /etc/hosts
+    pub hosts: Vec<u8>,
+    /// /etc/resolv.conf
+    pub resolv_conf: Vec<u8>,
+}
+
+/// What a container is made from.
+#[derive(Debug, Clone)]
+pub struct NewContainer {
+    /// What it will be.
+    pub record: Record,
+    /// Take another random name where the record's is taken.
+    pub any_name: bool,
+    /// Files of its /etc.
+    pub etc: EtcFiles,
+}
+
+/// A container, seen. It may be removed by another process at any moment.
+#[derive(Debug)]
+pub struct Container {
+    /// What it is.
+    pub record: Record,
+    pub(crate) dir: OwnedFd,
+    pub(crate) key: String,
+}
+
+/// A container held: as long as this, or a forked process's copy of it, lives, nobody else starts or
+/// removes it.
+#[derive(Debug)]
+pub struct Held(pub(crate) Container);
+
+impl Deref for Held {
+    type Target = Container;
+
+    fn deref(&self) -> &Container {
+        &self.0
+    }
+}
+
+impl Container {
+    /// Its directory: `upper`, `work`, `hostname`, `hosts`, `resolv.conf`, and what the engine adds.
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// Its directory, relative to [`Store::root`].
+    pub fn path(&self) -> String {
+        dir_of(&self.key)
+    }
+
+    /// How it ended, if it has; a container that was started again has an old one until it ends.
+    pub fn exit(&self) -> Result<Option<Exit>> {
+        disk::read_record(&self.dir, "exit.json")
+    }
+
+    /// Holds it; an error of kind `InUse` where another process does.
+    pub fn hold(self) -> Result<Held> {
+        let what = || format!("hold container `{}`", self.record.name);
+        if !disk::try_lock(&self.dir, FlockOperation::NonBlockingLockExclusive).at(what)? {
+            return Err(Error::new(
+                Kind::InUse,
+                format!("container `{}` is running or being changed", self.record.name),
+            ));
+        }
+        // The directory may have become another container's since it was opened.
+        match disk::read_record::<Record>(&self.dir, "container.json")? {
+            Some(record) if record.id == self.record.id => Ok(Held(self)),
+            _ => Err(crate::error::absent(format!("no such container: {}", self.record.id))),
+        }
+    }
+}
+
+impl Held {
+    /// Records how it ended. For a container that is kept, flushed; the record of one that is removed
+    /// at its end is nobody's to read.
+    pub fn record_exit(&self, exit: &Exit) -> Result<()> {
+        let what = || format!("record the exit of container `{}`", self.record.name);
+        let durable = !self.record.remove;
+        disk::unlink(&self.dir, "exit.json.new").at(what)?;
+        disk::write_new(&self.dir, "exit.json.new", &disk::to_json(exit)?, durable).at(what)?;
+        sys::step!("store.exit.write");
+        rustix::fs::renameat(&self.dir, "exit.json.new", &self.dir, "exit.json").at(what)?;
+        sys::step!("store.exit.rename");
+        if durable { fsync(&self.dir).at(what) } else { Ok(()) }
+    }
+}
+
+impl Store {
+    /// Makes a container. It is complete when it appears, and held.
+    pub fn create(&self, _shared: &Shared, new: NewContainer) -> Result<Held> {
+        let NewContainer { mut record, any_name, etc } = new;
+        let key = record.id.key();
+        record.boot = crate::layer::boot_id()?;
+        let name = loop {
+            match self.take_name(&record.name, &key) {
+                Err(error) if any_name && *error.kind() == Kind::NameTaken => record.name = Name::random()?,
+                other => break other?,
+            }
+        };
+        let fresh = self.fresh_dir(&key)?;
+        let what = || format!("create container `{}`", record.name);
+        fill(fresh.dir(), &record, &etc)?;
+        disk::move_new(self.root(), fresh.path(), self.root(), &dir_of(&key)).at(what)?;
+        sys::step!("store.container.rename");
+        let dir = fresh.keep();
+        name.keep();
+        if !record.remove {
+            disk::sync_dir(self.root(), "containers")
+                .and_then(|()| disk::sync_dir(self.root(), "names"))
+                .at(what)?;
+        }
+        Ok(Held(Container { record, dir, key }))
+    }
+
+    /// The container of this key, or `None`.
+    pub(crate) fn container_of_key(&self, key: &str) -> Result<Option<Container>> {
+        let dir = match disk::open_dir(self.root(), &dir_of(key)) {
+            Err(Errno::NOENT) => return Ok(None),
+            other => other.at(|| format!("open container `{key}`"))?,
+        };
+        // A directory that is recycled in between holds another's record, or half of one.
+        let record: Option<Record> = match disk::read_record(&dir, "container.json") {
+            Err(error)
+                if *error.kind() == Kind::Corrupt && disk::open_dir(self.root(), &dir_of(key)).is_err() =>
+            {
+                None
+            }
+            other => other?,
+        };
+        Ok(record.filter(|record| record.id.key() == key).map(|record| Container {
+            record,
+            dir,
+            key: key.into(),
+        }))
+    }
+}
+
+/// Writes everything a container's directory needs but `upper` and `work`.
+fn fill(dir: BorrowedFd<'_>, record: &Record, etc: &EtcFiles) -> Result<()> {
+    let durable = !record.remove;
+    let record = disk::to_json(record)?;
+    let write = |name: &str, bytes: &[u8]| -> Sys<()> { disk::overwrite(dir, name, bytes, durable) };
+    let all = [("hostname", &etc.hostname), ("hosts", &etc.hosts), ("resolv.conf", &etc.resolv_conf)];
+    for (name, bytes) in all.into_iter().chain([("container.json", &record)]) {
+        write(name, bytes).at(|| format!("write `{name}` of a container"))?;
+        sys::step!("store.container.fill");
+    }
+    if durable { fsync(dir).at(|| "flush a container".into()) } else { Ok(()) }
+}
+
+/// A container's directory, relative to the root.
+pub(crate) fn dir_of(key: &str) -> String {
+    format!("containers/{key}")
+}

@@ -1,0 +1,183 @@
+//! Layers: drafted, filled, committed under their DiffId.
+
+use crate::disk;
+use crate::error::{At, Error, Kind, Result, absent};
+use crate::id::unique;
+use crate::root::{Shared, Store};
+use oci::{DiffId, Digest};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+/// What is known of a layer beside its files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerMeta {
+    /// Length of its plain tar, bytes.
+    pub tar_size: u64,
+    /// Entries of the tar.
+    pub entries: u64,
+    /// The sum of its files' lengths, bytes: what docker calls the size of a layer.
+    pub file_bytes: u64,
+    /// How it came, where it came compressed or as a blob of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<LayerSource>,
+}
+
+/// The blob a layer was unpacked from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerSource {
+    /// Of the bytes as they came.
+    pub digest: Digest,
+    /// Their number.
+    pub size: u64,
+    /// Media type, image-spec layer.md.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    #[serde(flatten)]
+    meta: LayerMeta,
+    /// The boot that wrote it, see [`Store::layer`].
+    boot: String,
+}
+
+/// Where a layer's content is; nothing above may assume that it is a directory for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LayerHandle {
+    /// A directory, relative to [`Store::root`].
+    Dir(String),
+}
+
+/// A layer in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// The digest of its plain tar.
+    pub diff_id: DiffId,
+    /// Sizes and origin.
+    pub meta: LayerMeta,
+    /// Its content.
+    pub handle: LayerHandle,
+}
+
+/// An empty directory to unpack into; garbage unless committed.
+#[derive(Debug)]
+pub struct LayerDraft<'a> {
+    store: &'a Store,
+    _shared: &'a Shared,
+    path: String,
+    fs: OwnedFd,
+    committed: bool,
+}
+
+impl LayerDraft<'_> {
+    /// Where the files go: empty, 0755, root's.
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        self.fs.as_fd()
+    }
+
+    /// Puts it under its DiffId. If that layer is there already, the draft is dropped: same bytes.
+    pub fn commit(mut self, diff_id: &DiffId, meta: LayerMeta) -> Result<Layer> {
+        let stored = Stored { meta, boot: boot_id()? };
+        let what = || format!("write layer `{diff_id}`");
+        let bytes = disk::to_json(&stored)?;
+        disk::write_new(self.store.root(), &format!("{}/meta.json", self.path), &bytes, false).at(what)?;
+        sys::step!("store.layer.meta");
+        self.store.clear_doubtful(diff_id)?;
+        match disk::move_new(self.store.root(), &self.path, self.store.root(), &dir_of(diff_id)) {
+            Ok(()) => self.committed = true,
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno).at(what),
+        }
+        sys::step!("store.layer.rename");
+        let found = self.store.layer(diff_id)?;
+        found.ok_or_else(|| {
+            Error::new(Kind::Corrupt, format!("layer `{diff_id}` vanished while it was written"))
+        })
+    }
+}
+
+impl Drop for LayerDraft<'_> {
+    fn drop(&mut self) {
+        if !self.committed {
+            // A draft left behind is found by the next collection; there is nobody to tell here.
+            let _ = self.store.discard(&self.path);
+            let _ = self.store.empty_trash();
+        }
+    }
+}
+
+impl Store {
+    /// An empty layer to be filled.
+    pub fn draft_layer<'a>(&'a self, shared: &'a Shared) -> Result<LayerDraft<'a>> {
+        let path = format!("tmp/{}", unique()?);
+        let fs = format!("{path}/fs");
+        let what = || format!("make `{fs}`");
+        disk::make_dir(self.root(), &path, 0o700).at(what)?;
+        sys::step!("store.layer.draft");
+        disk::make_dir(self.root(), &fs, 0o755).at(what)?;
+        let fs = disk::open_dir(self.root(), &fs).at(what)?;
+        rustix::fs::fchmod(&fs, rustix::fs::Mode::from_raw_mode(0o755))
+            .at(|| "set the mode of a layer".into())?;
+        Ok(LayerDraft { store: self, _shared: shared, path, fs, committed: false })
+    }
+
+    /// The layer, if it is there and to be trusted. Nothing of a layer is flushed before an image that
+    /// names it is committed; so after a crash of the host an orphan may be hollow. One of an earlier
+    /// boot that no image names is therefore as good as absent.
+    pub fn layer(&self, diff_id: &DiffId) -> Result<Option<Layer>> {
+        let Some(stored) = self.stored_layer(diff_id)? else { return Ok(None) };
+        let trusted = stored.boot == boot_id()? || self.names_layer(diff_id)?;
+        Ok(trusted.then(|| Layer {
+            diff_id: diff_id.clone(),
+            meta: stored.meta,
+            handle: LayerHandle::Dir(format!("{}/fs", dir_of(diff_id))),
+        }))
+    }
+
+    /// Where the layer's content is. Looks at nothing: for images and containers in the store, whose
+    /// layers exist by the store's invariants.
+    pub fn layer_handle(&self, diff_id: &DiffId) -> LayerHandle {
+        LayerHandle::Dir(format!("{}/fs", dir_of(diff_id)))
+    }
+
+    /// What is known of a layer that an image names.
+    pub fn layer_meta(&self, diff_id: &DiffId) -> Result<LayerMeta> {
+        let stored = self.stored_layer(diff_id)?;
+        stored.map(|stored| stored.meta).ok_or_else(|| absent(format!("no such layer: {diff_id}")))
+    }
+
+    /// Puts aside a layer that [`Store::layer`] would not trust, to make room for a good one.
+    fn clear_doubtful(&self, diff_id: &DiffId) -> Result<()> {
+        match self.layer(diff_id)? {
+            Some(_) => Ok(()),
+            None => self.discard(&dir_of(diff_id)),
+        }
+    }
+
+    /// A meta file cut short by a crash counts as none.
+    fn stored_layer(&self, diff_id: &DiffId) -> Result<Option<Stored>> {
+        match disk::read_record(self.root(), &format!("{}/meta.json", dir_of(diff_id))) {
+            Err(error) if *error.kind() == Kind::Corrupt => Ok(None),
+            other => other,
+        }
+    }
+
+    fn names_layer(&self, diff_id: &DiffId) -> Result<bool> {
+        Ok(self.image_records()?.iter().any(|record| record.layers.contains(diff_id)))
+    }
+}
+
+/// The layer's directory, relative to the root.
+pub(crate) fn dir_of(diff_id: &DiffId) -> String {
+    format!("layers/{}", diff_id.hex())
+}
+
+/// Names this boot of the host; random(4), "Kernel parameters".
+pub(crate) fn boot_id() -> Result<String> {
+    let bytes = disk::read_file(rustix::fs::CWD, "/proc/sys/kernel/random/boot_id")
+        .at(|| "read the boot id".into())?;
+    Ok(String::from_utf8_lossy(&bytes).trim_end().into())
+}
