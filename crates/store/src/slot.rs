@@ -263,6 +263,10 @@ fn glance(dir: BorrowedFd<'_>, name: &str) -> Sys<Option<(Running, bool)>> {
         other => other?,
     };
     let alive = !disk::try_lock(&file, FlockOperation::NonBlockingLockShared)?;
+    if !alive && fstat(&file)?.st_nlink == 0 {
+        // Released while it was being opened: its owner did not die.
+        return Ok(None);
+    }
     Ok(read_running(&file)?.map(|running| (running, alive)))
 }
 

@@ -77,7 +77,7 @@ impl Store {
         usage.containers = self.container_usage(&mut seen)?;
         usage.images = image_usage(&sizes, records, &usage);
         usage.blobs = self.sum("blobs/sha256", &mut seen)?;
-        usage.garbage = self.sum("tmp", &mut seen)? + self.sum("trash", &mut seen)?;
+        usage.garbage = self.sum_below("tmp", &mut seen)? + self.sum_below("trash", &mut seen)?;
         // What was seen is not counted again, so this is all the others.
         usage.rest = self.sum(".", &mut seen)?;
         let parts = [usage.blobs, usage.garbage, usage.rest];
@@ -96,9 +96,13 @@ impl Store {
     }
 
     pub(crate) fn bytes_below(&self, path: &str) -> Result<u64> {
-        let dir = disk::open_dir(self.root(), path).at(|| format!("open `{path}`"))?;
-        let all = self.sum(path, &mut HashSet::new())?;
-        Ok(all - blocks(&fstat(&dir).at(|| format!("look at `{path}`"))?))
+        self.sum_below(path, &mut HashSet::new())
+    }
+
+    /// Without the directory itself.
+    fn sum_below(&self, path: &str, seen: &mut Seen) -> Result<u64> {
+        let dir = disk::open_dir(self.root(), path);
+        dir.and_then(|dir| sum_entries(dir.as_fd(), seen)).at(|| format!("measure `{path}`"))
     }
 
     fn layer_sizes(&self, seen: &mut Seen) -> Result<HashMap<DiffId, u64>> {
@@ -168,8 +172,11 @@ fn sum_tree(at: impl AsFd, path: &str, seen: &mut Seen) -> Result<u64> {
         Err(Errno::NOENT) => return Ok(0),
         other => other.at(what)?,
     };
-    let own = count(&fstat(&dir).at(what)?, true, seen);
-    Ok(own + sum_entries(dir.as_fd(), seen).at(what)?)
+    let stat = fstat(&dir).at(what)?;
+    if !first(&stat, seen) {
+        return Ok(0);
+    }
+    Ok(blocks(&stat) + sum_entries(dir.as_fd(), seen).at(what)?)
 }
 
 fn sum_entries(dir: BorrowedFd<'_>, seen: &mut Seen) -> Sys<u64> {
@@ -189,20 +196,22 @@ fn sum_entry(dir: BorrowedFd<'_>, name: &CStr, seen: &mut Seen) -> Sys<u64> {
         other => other?,
     };
     let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-    if !is_dir {
-        return Ok(count(&stat, stat.st_nlink > 1, seen));
+    if (is_dir || stat.st_nlink > 1) && !first(&stat, seen) {
+        return Ok(0);
     }
-    let bytes = count(&stat, true, seen);
+    if !is_dir {
+        return Ok(blocks(&stat));
+    }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match openat(dir, name, flags, Mode::empty()) {
-        Err(Errno::NOENT) => Ok(bytes),
-        inner => Ok(bytes + sum_entries(inner?.as_fd(), seen)?),
+        Err(Errno::NOENT) => Ok(blocks(&stat)),
+        inner => Ok(blocks(&stat) + sum_entries(inner?.as_fd(), seen)?),
     }
 }
 
-fn count(stat: &Stat, remember: bool, seen: &mut Seen) -> u64 {
-    let first = !remember || seen.insert((stat.st_dev, stat.st_ino));
-    if first { blocks(stat) } else { 0 }
+/// Whether this inode was not counted before. A directory that was is not entered again.
+fn first(stat: &Stat, seen: &mut Seen) -> bool {
+    seen.insert((stat.st_dev, stat.st_ino))
 }
 
 fn blocks(stat: &Stat) -> u64 {
