@@ -33,6 +33,7 @@
 //!   nobody there).
 
 mod attributes;
+mod change;
 mod compression;
 mod error;
 mod feed;
@@ -41,10 +42,13 @@ mod path;
 mod tar;
 mod tree;
 mod unpack;
+mod write;
 
+pub use change::{Change, ChangeKind, Stack, changes};
 pub use compression::{Compression, Decoder};
 pub use error::{Error, Kind, Result};
 pub use limits::Limits;
+pub use write::{write_diff, write_tar};
 
 use std::io::Read;
 use std::os::fd::{BorrowedFd, OwnedFd};

@@ -20,6 +20,8 @@ const AUFS: &[u8] = b".wh..wh.";
 /// Marks its directory opaque, image-spec layer.md "Opaque Whiteout".
 pub(crate) const OPAQUE: &[u8] = b".wh..wh..opq";
 
+const EPOCH: rustix::fs::Timespec = rustix::fs::Timespec { tv_sec: 0, tv_nsec: 0 };
+
 /// What unpacking counted.
 #[derive(Debug, Default)]
 pub(crate) struct Unpacked {
@@ -306,6 +308,8 @@ fn make_node(dir: &Dir, name: &[u8], member: &Member) -> rustix::io::Result<()> 
 /// means "origin unknown" (ovl_get_fh), so that it says nothing else.
 fn make_whiteout(dir: &Dir, name: &[u8], parent: &[u8], whole: &[u8]) -> Result<()> {
     rustix::fs::mknodat(&**dir, name, FileType::CharacterDevice, Mode::empty(), 0).at("make whiteout", whole)?;
+    let epoch = rustix::fs::Timestamps { last_access: EPOCH, last_modification: EPOCH };
+    rustix::fs::utimensat(&**dir, name, &epoch, AtFlags::SYMLINK_NOFOLLOW).at("set times of", whole)?;
     let fd = tree::open_below(&**dir, b".", OFlags::RDONLY | OFlags::DIRECTORY).at("open directory", parent)?;
     rustix::fs::fsetxattr(&fd, "trusted.overlay.origin", b"", XattrFlags::empty()).at("mark", parent)
 }

@@ -49,6 +49,7 @@ impl<'a, R: BufRead> Reader<'a, R> {
         self.skip()?;
         member.clear();
         self.records.clear();
+        let before = self.headers;
         while let Some(block) = self.header()? {
             let header = Header::new(&block, &self.last)?;
             match header.type_flag() {
@@ -61,7 +62,12 @@ impl<'a, R: BufRead> Reader<'a, R> {
                 _ => return self.member(&header, member).map(|()| true),
             }
         }
-        Ok(false)
+        // An extension to a member that never comes, unless it is one that stands for itself.
+        if self.headers > before && self.is_extended(member) { Err(truncated(&self.last)) } else { Ok(false) }
+    }
+
+    fn is_extended(&self, member: &Member) -> bool {
+        self.records.iter().next().is_some() || !member.path.is_empty() || !member.link.is_empty()
     }
 
     /// The next piece of the member's stored data; empty at its end.

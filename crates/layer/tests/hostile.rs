@@ -1,0 +1,205 @@
+//! Archives made to harm: nothing outside the root is touched, nothing grows without bound, nothing is
+//! taken for whole that is not.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::*;
+use layer::{Kind, Limits};
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn no_path_leads_out_of_the_root() {
+    let scratch = Scratch::new();
+    fs::write(scratch.0.join("victim"), "safe").unwrap();
+    let root = scratch.dir("root");
+    let tar = python(
+        "PAX",
+        "add('../victim', data=b'bad')\nadd('a/../../../victim2', data=b'bad')\nadd('/abs', data=b'in')\nadd('..', type=DIR, mode=0o711)",
+    );
+    apply(&tar, &root).unwrap();
+    assert_eq!(fs::read_to_string(scratch.0.join("victim")).unwrap(), "safe");
+    assert!(!scratch.0.join("victim2").exists());
+    assert_eq!(fs::read_to_string(root.join("abs")).unwrap(), "in");
+    assert_eq!(fs::read_to_string(root.join("victim2")).unwrap(), "bad");
+    assert_eq!(node(&root).mode, 0o40711, "`..` of the root is the root");
+    assert_ne!(node(&scratch.0).mode & 0o777, 0o711);
+}
+
+#[test]
+fn links_of_the_archive_are_followed_below_the_root_only() {
+    let scratch = Scratch::new();
+    let outside = scratch.dir("outside");
+    let root = scratch.dir("root");
+    let tar = python(
+        "PAX",
+        &format!(
+            "add('abs', type=SYM, linkname='{0}')\nadd('abs/f1', data=b'1')\n\
+             add('up', type=SYM, linkname='../outside')\nadd('up/f2', data=b'2')\n\
+             add('x/y/deep', type=SYM, linkname='../../../../../..{0}')\nadd('x/y/deep/f3', data=b'3')\n\
+             add('magic', type=SYM, linkname='/proc/self/root{0}')\nadd('magic/f4', data=b'4')",
+            outside.display()
+        ),
+    );
+    apply(&tar, &root).unwrap();
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    let inside = root.join(outside.strip_prefix("/").unwrap());
+    assert_eq!(fs::read(inside.join("f1")).unwrap(), b"1");
+    assert_eq!(fs::read(root.join("outside/f2")).unwrap(), b"2");
+    assert_eq!(fs::read(inside.join("f3")).unwrap(), b"3");
+}
+
+#[test]
+fn a_file_over_a_link_replaces_the_link() {
+    let scratch = Scratch::new();
+    fs::write(scratch.0.join("victim"), "safe").unwrap();
+    let root = scratch.dir("root");
+    let victim = scratch.0.join("victim");
+    let tar = python("PAX", &format!("add('f', type=SYM, linkname='{}')\nadd('f', data=b'bad')", victim.display()));
+    apply(&tar, &root).unwrap();
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "safe");
+    assert_eq!(fs::read_to_string(root.join("f")).unwrap(), "bad");
+}
+
+#[test]
+fn a_hard_link_reaches_nothing_of_the_host() {
+    for target in ["/etc/shadow", "../../../../etc/shadow", "missing"] {
+        let tar = python("PAX", &format!("add('f', type=LNK, linkname='{target}')"));
+        assert_refused(&tar, Kind::Corrupt, "not in this layer");
+    }
+    // Through a link: the link itself is linked, never its target.
+    let tar = python("PAX", "add('s', type=SYM, linkname='/etc/shadow')\nadd('f', type=LNK, linkname='s')");
+    applied(&tar, |root, _| assert!(fs::symlink_metadata(root.join("f")).unwrap().is_symlink()));
+    let tar = python("PAX", "add('e', type=SYM, linkname='/etc')\nadd('f', type=LNK, linkname='e/shadow')");
+    assert_refused(&tar, Kind::Corrupt, "not in this layer");
+    assert_refused(&python("PAX", "add('d', type=DIR)\nadd('f', type=LNK, linkname='d')"), Kind::Corrupt, "directory");
+    assert_refused(&python("PAX", "add('f', data=b'1')\nadd('f', type=LNK, linkname='f')"), Kind::Corrupt, "itself");
+}
+
+#[test]
+fn loops_of_links_and_files_as_directories_are_errors() {
+    let tar = python("PAX", "add('a', type=SYM, linkname='b')\nadd('b', type=SYM, linkname='a')\nadd('a/f')");
+    assert_refused(&tar, Kind::Io, "follow links");
+    assert_refused(&python("PAX", "add('a', data=b'1')\nadd('a/f')"), Kind::Corrupt, "not a directory");
+}
+
+#[test]
+fn paths_have_bounds() {
+    assert_refused(&python("PAX", "add('a/'*100000 + 'f')"), Kind::Limit, "name_len");
+    assert_refused(&python("GNU", "add('a/'*1000 + 'f')"), Kind::Limit, "depth");
+    assert_refused(&python("PAX", "add('n'*300)"), Kind::Limit, "");
+    // Deep by way of links.
+    let tar = python("PAX", "p = 'a/'*200\nadd(p + 'f')\nadd('l', type=SYM, linkname=p)\nadd('l/' + p + 'f')");
+    assert_refused(&tar, Kind::Limit, "depth");
+}
+
+#[test]
+fn each_limit_is_named() {
+    let limits = Limits { entries: 3, ..Limits::default() };
+    let many = python("USTAR", "for i in range(4): add(str(i))");
+    assert!(refused(&many, &limits).to_string().contains("3 entries"));
+    let limits = Limits { directories: 3, ..Limits::default() };
+    assert!(refused(&python("USTAR", "add('a/b/c/d/f')"), &limits).to_string().contains("3 directories"));
+    let limits = Limits { total_bytes: 4096, ..Limits::default() };
+    assert!(refused(&python("USTAR", "add('f', data=b'x'*9000)"), &limits).to_string().contains("bytes in total"));
+    let long = python("PAX", "add('f', pax_headers={'comment': 'x'*2000000})");
+    assert!(refused(&long, &Limits::default()).to_string().contains("extensions"));
+}
+
+#[test]
+fn a_bomb_of_any_compression_is_stopped_by_its_ratio() {
+    let scratch = Scratch::new();
+    let limits = Limits { ratio: 20, ratio_from: 1 << 20, ..Limits::default() };
+    shell(&scratch.0, "truncate -s 20M zeros; tar cf t zeros");
+    for command in ["gzip -9c", "zstd -qc", "bzip2 -c", "xz -c"] {
+        let tar = shell(&scratch.0, &format!("{command} t"));
+        let error = refused(&tar, &limits);
+        assert_eq!((*error.kind(), error.to_string().contains("ratio")), (Kind::Limit, true), "{command} {error:?}");
+    }
+}
+
+#[test]
+fn a_sparse_file_cannot_claim_more_than_the_limit() {
+    let scratch = Scratch::new();
+    shell(&scratch.0, "truncate -s 2T huge; tar cSf t huge");
+    let tar = fs::read(scratch.0.join("t")).unwrap();
+    assert_refused(&tar, Kind::Limit, "bytes in total");
+}
+
+#[test]
+fn a_cut_archive_is_truncated_wherever_it_is_cut() {
+    let tar = python("PAX", "add('f', data=b'x'*3000, pax_headers={'mtime': '1.5'})");
+    let end = tar.iter().rposition(|&b| b != 0).unwrap();
+    for at in [0, 1, 100, 511, 513, 1024, 1100, 1537, 2048, 3000, end - 10] {
+        let error = refused(&tar[..at], &Limits::default());
+        assert_eq!(*error.kind(), Kind::Truncated, "{at}: {error:?}");
+    }
+}
+
+#[test]
+fn a_cut_or_flipped_compressed_stream_is_an_error() {
+    let scratch = Scratch::new();
+    shell(&scratch.0, "head -c 500000 /dev/urandom > f; tar cf t f");
+    for command in ["gzip -1c", "zstd -qc", "bzip2 -c", "xz -1c"] {
+        let whole = shell(&scratch.0, &format!("{command} t"));
+        let error = refused(&whole[..whole.len() - 5], &Limits::default());
+        assert!(matches!(error.kind(), Kind::Truncated | Kind::Corrupt), "{command} {error:?}");
+        let mut flipped = whole.clone();
+        let middle = whole.len() / 2;
+        flipped[middle..middle + 64].iter_mut().for_each(|b| *b ^= 0x55);
+        let error = refused(&flipped, &Limits::default());
+        assert_eq!(*error.kind(), Kind::Corrupt, "{command} {error:?}");
+        let error = refused(&[whole, b"garbage after the end".to_vec()].concat(), &Limits::default());
+        assert_eq!(*error.kind(), Kind::Corrupt, "{command} {error:?}");
+    }
+}
+
+#[test]
+fn nonsense_in_headers_is_corrupt() {
+    let tar = python("USTAR", "add('f', data=b'1')");
+    let mut bad = tar.clone();
+    bad[0] = b'g';
+    assert_refused(&bad, Kind::Corrupt, "checksum");
+    assert_refused(&[b"this is no archive at all".repeat(100)].concat(), Kind::Corrupt, "checksum");
+    assert_refused(&[vec![0; 512], tar.clone()].concat(), Kind::Corrupt, "zero block");
+    assert_refused(&python("USTAR", "add('f', type=b'M')"), Kind::Unsupported, "type `M`");
+    assert_refused(&python("PAX", "add('f', pax_headers={'size': '-1'})"), Kind::Corrupt, "size");
+    assert_refused(&python("PAX", "add('f', pax_headers={'path': 'a\\0b'})"), Kind::Corrupt, "NUL");
+    assert_refused(&python("PAX", "add('f', pax_headers={'uid': '4294967295'})"), Kind::Corrupt, "owner");
+    assert_refused(&python("PAX", "add('f', pax_headers={'GNU.sparse.size': '10', 'GNU.sparse.map': '0,5,3,5'}, data=b'x'*10)"), Kind::Corrupt, "sparse");
+}
+
+#[test]
+fn an_archive_cannot_bring_overlay_attributes() {
+    for name in ["trusted.overlay.opaque", "trusted.overlay.redirect", "trusted.overlay.metacopy"] {
+        let tar = python("PAX", &format!("add('d', type=DIR, pax_headers={{'SCHILY.xattr.{name}': 'y'}})"));
+        assert_refused(&tar, Kind::Corrupt, "is not allowed");
+    }
+}
+
+#[test]
+fn a_full_disk_is_no_space() {
+    let scratch = Scratch::new();
+    let test = std::env::current_exe().unwrap();
+    // A mount namespace of its own: the small disk goes with it.
+    let script = format!(
+        "mount -t tmpfs -o size=1m none {0} && HULL_TEST_SMALL_DISK={0} {1} --exact --ignored full_disk_inner --nocapture",
+        scratch.0.display(),
+        test.display()
+    );
+    let out = std::process::Command::new("unshare").args(["-m", "sh", "-ec", &script]).output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
+#[ignore = "run by a_full_disk_is_no_space, on a small disk"]
+fn full_disk_inner() {
+    let Some(dir) = std::env::var_os("HULL_TEST_SMALL_DISK") else { return };
+    let tar = python("USTAR", "add('f', data=b'x'*3000000)");
+    let error = apply(&tar, Path::new(&dir)).unwrap_err();
+    assert_eq!(*error.kind(), Kind::NoSpace);
+    assert_eq!(error.to_string(), "write `f`");
+}
