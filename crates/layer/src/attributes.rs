@@ -40,14 +40,22 @@ impl Maker {
     }
 
     /// A symbolic link, device or fifo just created: through its parent, as it must not be opened.
-    pub(crate) fn finish_node(self, dir: impl AsFd, name: &[u8], meta: &Meta, path: &[u8], is_link: bool) -> Result<()> {
+    pub(crate) fn finish_node(
+        self,
+        dir: impl AsFd,
+        name: &[u8],
+        meta: &Meta,
+        path: &[u8],
+        is_link: bool,
+    ) -> Result<()> {
         let nofollow = AtFlags::SYMLINK_NOFOLLOW;
         if !self.made(meta) {
             let (uid, gid) = (Uid::from_raw(meta.uid), Gid::from_raw(meta.gid));
             rustix::fs::chownat(&dir, name, Some(uid), Some(gid), nofollow).at("set owner of", path)?;
         }
         if meta.mode & 0o6000 != 0 && !is_link {
-            rustix::fs::chmodat(&dir, name, Mode::from(meta.mode), AtFlags::empty()).at("set mode of", path)?;
+            rustix::fs::chmodat(&dir, name, Mode::from(meta.mode), AtFlags::empty())
+                .at("set mode of", path)?;
         }
         if !meta.xattrs.is_empty() {
             set_xattrs_of_node(&dir, name, meta, path)?;
@@ -68,14 +76,19 @@ pub(crate) fn finish_dir(fd: &OwnedFd, meta: &Meta, path: &[u8]) -> Result<()> {
 pub(crate) fn check_xattrs(meta: &Meta, path: &[u8]) -> Result<()> {
     for (name, _) in &meta.xattrs {
         if name.starts_with(b"trusted.overlay.") || name.is_empty() || name.contains(&0) {
-            return corrupt("unpack", path, &format!("extended attribute `{}` is not allowed", name.escape_ascii()));
+            return corrupt(
+                "unpack",
+                path,
+                &format!("extended attribute `{}` is not allowed", name.escape_ascii()),
+            );
         }
     }
     Ok(())
 }
 
 fn chown(fd: &OwnedFd, meta: &Meta, path: &[u8]) -> Result<()> {
-    rustix::fs::fchown(fd, Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid))).at("set owner of", path)
+    rustix::fs::fchown(fd, Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid)))
+        .at("set owner of", path)
 }
 
 fn set_xattrs(fd: &OwnedFd, meta: &Meta, path: &[u8]) -> Result<()> {

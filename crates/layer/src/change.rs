@@ -166,7 +166,13 @@ fn compare_dir(dir: &OwnedFd, whole: &[u8], lower: &Stack<'_>, changes: &mut Vec
     Ok(())
 }
 
-fn compare(dir: &OwnedFd, name: &[u8], whole: Vec<u8>, lower: &Stack<'_>, changes: &mut Vec<Change>) -> Result<()> {
+fn compare(
+    dir: &OwnedFd,
+    name: &[u8],
+    whole: Vec<u8>,
+    lower: &Stack<'_>,
+    changes: &mut Vec<Change>,
+) -> Result<()> {
     let Some(stat) = tree::look(dir, name).at("look at", &whole)? else { return Ok(()) };
     let below = lower.stat(&whole)?;
     if tree::is_whiteout(&stat) {
@@ -175,7 +181,8 @@ fn compare(dir: &OwnedFd, name: &[u8], whole: Vec<u8>, lower: &Stack<'_>, change
     }
     let before = changes.len();
     if tree::file_type(&stat) == FileType::Directory {
-        let inner = tree::open_below(dir, name, OFlags::RDONLY | OFlags::DIRECTORY).at("open directory", &whole)?;
+        let inner =
+            tree::open_below(dir, name, OFlags::RDONLY | OFlags::DIRECTORY).at("open directory", &whole)?;
         compare_dir(&inner, &whole, lower, changes)?;
     }
     let kind = match below {

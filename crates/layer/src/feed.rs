@@ -122,7 +122,8 @@ pub(crate) fn feed(input: &mut dyn Read, filler: Filler, limits: &Limits) -> Res
     let head = head(input)?;
     let compression = Compression::detect(&head);
     let input = Hashing { inner: io::Cursor::new(head).chain(input), sha: Sha256::new(), count: 0 };
-    let mut decoder = Decoder::new(BufReader::with_capacity(CHUNK / 2, input), compression, limits.decoder_memory)?;
+    let mut decoder =
+        Decoder::new(BufReader::with_capacity(CHUNK / 2, input), compression, limits.decoder_memory)?;
     let (inflated, tar_size) = pump(&mut decoder, compression, &filler, limits)?;
     let rest: &mut Input = decoder.get_mut();
     if !filler.is_alone() {

@@ -83,7 +83,8 @@ pub struct Applied {
 /// # Errors
 /// See [`Kind`]; the message names the entry.
 pub fn apply(mut input: impl Read, root: BorrowedFd<'_>, limits: &Limits) -> Result<Applied> {
-    let root = root.try_clone_to_owned().map_err(|e| Error::new(Kind::Io, "open layer directory").caused_by(e))?;
+    let root =
+        root.try_clone_to_owned().map_err(|e| Error::new(Kind::Io, "open layer directory").caused_by(e))?;
     let (fed, unpacked) = both(&mut input, root, limits)?;
     Ok(Applied {
         digest: oci::Digest::from_sha256(fed.digest),

@@ -124,7 +124,11 @@ impl<'a> Unpack<'a> {
     fn remember(&mut self, dir: Vec<u8>, pending: Pending) -> Result<()> {
         self.dirs.insert(dir, pending);
         let count = self.dirs.len() as u64;
-        if count > self.limits.directories { limit("directories", self.limits.directories, b"") } else { Ok(()) }
+        if count > self.limits.directories {
+            limit("directories", self.limits.directories, b"")
+        } else {
+            Ok(())
+        }
     }
 
     fn directory(&mut self, whole: &[u8], parent: &[u8], name: &[u8], member: &Member) -> Result<()> {
@@ -141,7 +145,7 @@ impl<'a> Unpack<'a> {
         let Err(errno) = make() else { return Ok(()) };
         let there = tree::look(dir, name).at("look at", whole)?;
         match there {
-            Some(stat) if tree::file_type(&stat) == FileType::Directory => return Ok(()),
+            Some(stat) if tree::file_type(&stat) == FileType::Directory => Ok(()),
             Some(stat) => {
                 let hides = tree::is_whiteout(&stat) || self.hidden.contains(whole);
                 tree::remove(dir, name, whole)?;
@@ -152,7 +156,14 @@ impl<'a> Unpack<'a> {
         }
     }
 
-    fn file(&mut self, whole: &[u8], parent: &[u8], name: &[u8], member: &Member, data: Data<'_, '_>) -> Result<()> {
+    fn file(
+        &mut self,
+        whole: &[u8],
+        parent: &[u8],
+        name: &[u8],
+        member: &Member,
+        data: Data<'_, '_>,
+    ) -> Result<()> {
         self.logical_bytes = self.logical_bytes.saturating_add(member.size);
         if self.logical_bytes > self.limits.total_bytes {
             return limit("bytes in total", self.limits.total_bytes, whole);
@@ -177,13 +188,19 @@ impl<'a> Unpack<'a> {
         let (from_parent, from_name) = path::split(&clean);
         let from = self.tree.enter(from_parent, Absent::Leave)?;
         let Some((from, stat)) = found(from, from_name, &clean)? else {
-            return corrupt("link", whole, &format!("its target `{}` is not in this layer", clean.escape_ascii()));
+            return corrupt(
+                "link",
+                whole,
+                &format!("its target `{}` is not in this layer", clean.escape_ascii()),
+            );
         };
         if tree::file_type(&stat) == FileType::Directory {
             return corrupt("link", whole, "its target is a directory");
         }
         let dir = self.parent(parent)?;
-        self.replace(&dir, name, whole, || rustix::fs::linkat(&*from, from_name, &*dir, name, AtFlags::empty()))
+        self.replace(&dir, name, whole, || {
+            rustix::fs::linkat(&*from, from_name, &*dir, name, AtFlags::empty())
+        })
     }
 
     fn node(&mut self, whole: &[u8], parent: &[u8], name: &[u8], member: &Member) -> Result<()> {
@@ -241,7 +258,8 @@ impl<'a> Unpack<'a> {
         self.parent(dir)?;
         // Reopened for reading: xattrs cannot be set by an O_PATH descriptor.
         let dir_fd = self.parent(dir)?;
-        let fd = tree::open_below(&*dir_fd, b".", OFlags::RDONLY | OFlags::DIRECTORY).at("open directory", dir)?;
+        let fd =
+            tree::open_below(&*dir_fd, b".", OFlags::RDONLY | OFlags::DIRECTORY).at("open directory", dir)?;
         rustix::fs::fsetxattr(&fd, tree::OPAQUE, b"y", XattrFlags::empty()).at("make opaque", dir)
     }
 
@@ -252,7 +270,9 @@ impl<'a> Unpack<'a> {
         let dir = self.parent(parent)?;
         match tree::look(&*dir, name).at("look at", &whole)? {
             None => make_whiteout(&dir, name, parent, &whole),
-            Some(stat) if tree::file_type(&stat) == FileType::Directory => tree::set_opaque(&*dir, name, &whole),
+            Some(stat) if tree::file_type(&stat) == FileType::Directory => {
+                tree::set_opaque(&*dir, name, &whole)
+            }
             Some(_) => {
                 self.hidden.insert(whole);
                 Ok(())
@@ -307,10 +327,12 @@ fn make_node(dir: &Dir, name: &[u8], member: &Member) -> rustix::io::Result<()> 
 /// only one layer has for one without whiteouts, and lists them (ovl_get_inode, OVL_WHITEOUTS). Empty
 /// means "origin unknown" (ovl_get_fh), so that it says nothing else.
 fn make_whiteout(dir: &Dir, name: &[u8], parent: &[u8], whole: &[u8]) -> Result<()> {
-    rustix::fs::mknodat(&**dir, name, FileType::CharacterDevice, Mode::empty(), 0).at("make whiteout", whole)?;
+    rustix::fs::mknodat(&**dir, name, FileType::CharacterDevice, Mode::empty(), 0)
+        .at("make whiteout", whole)?;
     let epoch = rustix::fs::Timestamps { last_access: EPOCH, last_modification: EPOCH };
     rustix::fs::utimensat(&**dir, name, &epoch, AtFlags::SYMLINK_NOFOLLOW).at("set times of", whole)?;
-    let fd = tree::open_below(&**dir, b".", OFlags::RDONLY | OFlags::DIRECTORY).at("open directory", parent)?;
+    let fd =
+        tree::open_below(&**dir, b".", OFlags::RDONLY | OFlags::DIRECTORY).at("open directory", parent)?;
     rustix::fs::fsetxattr(&fd, "trusted.overlay.origin", b"", XattrFlags::empty()).at("mark", parent)
 }
 

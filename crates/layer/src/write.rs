@@ -58,7 +58,14 @@ impl<W: Write> Writer<W> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let root = tree::open_below(root, b".", flags).at("open directory", b"")?;
         let stat = rustix::fs::fstat(&root).at("look at", b"")?;
-        self.entry(&Entry { path: b"./", flag: b'5', stat: &stat, link: b"", size: 0, xattrs: xattrs(&root, b"")? })?;
+        self.entry(&Entry {
+            path: b"./",
+            flag: b'5',
+            stat: &stat,
+            link: b"",
+            size: 0,
+            xattrs: xattrs(&root, b"")?,
+        })?;
         self.children(&root, b"")?;
         // Two zero blocks end an archive.
         self.put(&[0; 2 * BLOCK])?;
@@ -94,7 +101,8 @@ impl<W: Write> Writer<W> {
     }
 
     fn directory(&mut self, dir: &OwnedFd, name: &[u8], whole: &[u8], stat: &Stat) -> Result<()> {
-        let inner = tree::open_below(dir, name, OFlags::RDONLY | OFlags::DIRECTORY).at("open directory", whole)?;
+        let inner =
+            tree::open_below(dir, name, OFlags::RDONLY | OFlags::DIRECTORY).at("open directory", whole)?;
         let (path, xattrs) = ([whole, b"/"].concat(), xattrs(&inner, whole)?);
         self.entry(&Entry { path: &path, flag: b'5', stat, link: b"", size: 0, xattrs })?;
         if self.is_diff && is_opaque(&inner) {
@@ -204,8 +212,9 @@ fn records(entry: &Entry<'_>) -> Vec<u8> {
     for (key, value, _) in numbers.into_iter().filter(|&(_, value, digits)| octal(value, digits).is_none()) {
         add(key.as_bytes(), value.to_string().as_bytes());
     }
-    if stat.st_mtime_nsec != 0 || u64::try_from(stat.st_mtime).ok().and_then(|time| octal(time, 11)).is_none() {
-        add(b"mtime", time(stat.st_mtime, stat.st_mtime_nsec.into()).as_bytes());
+    if stat.st_mtime_nsec != 0 || u64::try_from(stat.st_mtime).ok().and_then(|time| octal(time, 11)).is_none()
+    {
+        add(b"mtime", time(stat.st_mtime, stat.st_mtime_nsec).as_bytes());
     }
     for (name, value) in &entry.xattrs {
         add(&[b"SCHILY.xattr.", name.as_slice()].concat(), value);
@@ -280,9 +289,9 @@ fn number(field: &mut [u8], value: u64) {
 
 /// All but overlay's own, sorted. Through the magic link, which does for O_PATH descriptors too.
 fn xattrs(fd: &OwnedFd, whole: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    use rustix::fs::{getxattr, listxattr};
+    use rustix::fs::{getxattr, getxattr_query, listxattr, listxattr_query};
     let magic = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    let len = match listxattr(&magic, &mut [0_u8; 0]) {
+    let len = match listxattr_query(&magic) {
         // ENOTSUP: a file system without any.
         Ok(0) | Err(rustix::io::Errno::NOTSUP) => return Ok(Vec::new()),
         len => len.at("list extended attributes of", whole)?,
@@ -291,7 +300,7 @@ fn xattrs(fd: &OwnedFd, whole: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let len = listxattr(&magic, &mut list).at("list extended attributes of", whole)?;
     let mut xattrs = Vec::new();
     for name in list[..len].split(|&b| b == 0).filter(|name| is_portable(name)) {
-        let len = getxattr(&magic, name, &mut [0_u8; 0]).at("read extended attribute of", whole)?;
+        let len = getxattr_query(&magic, name).at("read extended attribute of", whole)?;
         let mut value = vec![0; len];
         getxattr(&magic, name, &mut value).at("read extended attribute of", whole)?;
         xattrs.push((name.to_vec(), value));

@@ -77,11 +77,20 @@ fn nanoseconds_and_extended_attributes_come_with_pax() {
 
 #[test]
 fn sparse_files_stay_sparse_in_every_format() {
-    for options in ["--format=gnu", "--format=oldgnu", "--format=pax --sparse-version=0.0", "--format=pax --sparse-version=0.1", "--format=pax --sparse-version=1.0"] {
+    for options in [
+        "--format=gnu",
+        "--format=oldgnu",
+        "--format=pax --sparse-version=0.0",
+        "--format=pax --sparse-version=0.1",
+        "--format=pax --sparse-version=1.0",
+    ] {
         let scratch = Scratch::new();
         let (tree, ours) = (scratch.dir("tree"), scratch.dir("ours"));
         // 60 segments: more than a header, and more than one extension block, holds.
-        shell(&tree, "for i in $(seq 60); do printf data$i | dd of=s bs=1 seek=$((i*100000)) conv=notrunc status=none; done; truncate -s 16M s; truncate -s 8M hole; printf after > z; touch -d @1000 s hole z .");
+        shell(
+            &tree,
+            "for i in $(seq 60); do printf data$i | dd of=s bs=1 seek=$((i*100000)) conv=notrunc status=none; done; truncate -s 16M s; truncate -s 8M hole; printf after > z; touch -d @1000 s hole z .",
+        );
         let tar = shell(&tree, &format!("tar c {options} --sparse ."));
         assert!(tar.len() < 4 << 20, "GNU tar wrote it sparse");
         apply(&tar, &ours).unwrap_or_else(|e| panic!("{options}: {e:?}"));
@@ -107,7 +116,11 @@ fn python_in_every_format() {
         applied(&tar, |root, applied| {
             let nodes = picture(root);
             let of = |path: &str| nodes[Path::new(path)].clone();
-            assert_eq!((of("d").mode, of("d").owner, of("d").mtime), (0o40750, (7, 8), (1000, 0)), "{format}");
+            assert_eq!(
+                (of("d").mode, of("d").owner, of("d").mtime),
+                (0o40750, (7, 8), (1000, 0)),
+                "{format}"
+            );
             assert_eq!((of("d/f").mode, of("d/f").owner, of("d/f").mtime), (0o100640, (9, 10), (2000, 0)));
             assert_eq!((of("d/f").content.len(), of("d/l").links), (1000, 2));
             assert_eq!((of("d/s").content, of("d/s").mtime), (b"f".to_vec(), (3000, 0)));
@@ -147,7 +160,9 @@ fn every_compression_gives_the_same_layer_and_true_digests() {
     shell(&tree, TREE);
     let tar = shell(&tree, "tar c .");
     fs::write(scratch.0.join("t"), &tar).unwrap();
-    let sum = |file: &str| String::from_utf8(shell(&scratch.0, &format!("sha256sum < {file}"))).unwrap()[..64].to_owned();
+    let sum = |file: &str| {
+        String::from_utf8(shell(&scratch.0, &format!("sha256sum < {file}"))).unwrap()[..64].to_owned()
+    };
     let diff_id = sum("t");
     let pack = [
         ("none", "cat t"),
@@ -164,9 +179,14 @@ fn every_compression_gives_the_same_layer_and_true_digests() {
     for (n, (name, command)) in pack.iter().enumerate() {
         shell(&scratch.0, &format!("({command}) > p"));
         let root = scratch.dir(&format!("root{n}"));
-        let applied = apply(&fs::read(scratch.0.join("p")).unwrap(), &root).unwrap_or_else(|e| panic!("{command}: {e:?}"));
+        let applied = apply(&fs::read(scratch.0.join("p")).unwrap(), &root)
+            .unwrap_or_else(|e| panic!("{command}: {e:?}"));
         assert_eq!(applied.compression.name(), *name);
-        assert_eq!((applied.digest.hex(), applied.diff_id.hex()), (sum("p").as_str(), diff_id.as_str()), "{command}");
+        assert_eq!(
+            (applied.digest.hex(), applied.diff_id.hex()),
+            (sum("p").as_str(), diff_id.as_str()),
+            "{command}"
+        );
         assert_eq!(applied.tar_size, tar.len() as u64);
         assert_eq!(applied.compressed_size, fs::metadata(scratch.0.join("p")).unwrap().len());
         assert_eq!(picture(&root), picture(&scratch.0.join("root0")), "{command}");

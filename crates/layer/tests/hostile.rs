@@ -57,7 +57,8 @@ fn a_file_over_a_link_replaces_the_link() {
     fs::write(scratch.0.join("victim"), "safe").unwrap();
     let root = scratch.dir("root");
     let victim = scratch.0.join("victim");
-    let tar = python("PAX", &format!("add('f', type=SYM, linkname='{}')\nadd('f', data=b'bad')", victim.display()));
+    let tar =
+        python("PAX", &format!("add('f', type=SYM, linkname='{}')\nadd('f', data=b'bad')", victim.display()));
     apply(&tar, &root).unwrap();
     assert_eq!(fs::read_to_string(&victim).unwrap(), "safe");
     assert_eq!(fs::read_to_string(root.join("f")).unwrap(), "bad");
@@ -74,8 +75,16 @@ fn a_hard_link_reaches_nothing_of_the_host() {
     applied(&tar, |root, _| assert!(fs::symlink_metadata(root.join("f")).unwrap().is_symlink()));
     let tar = python("PAX", "add('e', type=SYM, linkname='/etc')\nadd('f', type=LNK, linkname='e/shadow')");
     assert_refused(&tar, Kind::Corrupt, "not in this layer");
-    assert_refused(&python("PAX", "add('d', type=DIR)\nadd('f', type=LNK, linkname='d')"), Kind::Corrupt, "directory");
-    assert_refused(&python("PAX", "add('f', data=b'1')\nadd('f', type=LNK, linkname='f')"), Kind::Corrupt, "itself");
+    assert_refused(
+        &python("PAX", "add('d', type=DIR)\nadd('f', type=LNK, linkname='d')"),
+        Kind::Corrupt,
+        "directory",
+    );
+    assert_refused(
+        &python("PAX", "add('f', data=b'1')\nadd('f', type=LNK, linkname='f')"),
+        Kind::Corrupt,
+        "itself",
+    );
 }
 
 #[test]
@@ -91,7 +100,8 @@ fn paths_have_bounds() {
     assert_refused(&python("GNU", "add('a/'*1000 + 'f')"), Kind::Limit, "depth");
     assert_refused(&python("PAX", "add('n'*300)"), Kind::Limit, "");
     // Deep by way of links.
-    let tar = python("PAX", "p = 'a/'*200\nadd(p + 'f')\nadd('l', type=SYM, linkname=p)\nadd('l/' + p + 'f')");
+    let tar =
+        python("PAX", "p = 'a/'*200\nadd(p + 'f')\nadd('l', type=SYM, linkname=p)\nadd('l/' + p + 'f')");
     assert_refused(&tar, Kind::Limit, "depth");
 }
 
@@ -103,7 +113,9 @@ fn each_limit_is_named() {
     let limits = Limits { directories: 3, ..Limits::default() };
     assert!(refused(&python("USTAR", "add('a/b/c/d/f')"), &limits).to_string().contains("3 directories"));
     let limits = Limits { total_bytes: 4096, ..Limits::default() };
-    assert!(refused(&python("USTAR", "add('f', data=b'x'*9000)"), &limits).to_string().contains("bytes in total"));
+    assert!(
+        refused(&python("USTAR", "add('f', data=b'x'*9000)"), &limits).to_string().contains("bytes in total")
+    );
     let long = python("PAX", "add('f', pax_headers={'comment': 'x'*2000000})");
     assert!(refused(&long, &Limits::default()).to_string().contains("extensions"));
 }
@@ -116,7 +128,11 @@ fn a_bomb_of_any_compression_is_stopped_by_its_ratio() {
     for command in ["gzip -9c", "zstd -qc", "bzip2 -c", "xz -c"] {
         let tar = shell(&scratch.0, &format!("{command} t"));
         let error = refused(&tar, &limits);
-        assert_eq!((*error.kind(), error.to_string().contains("ratio")), (Kind::Limit, true), "{command} {error:?}");
+        assert_eq!(
+            (*error.kind(), error.to_string().contains("ratio")),
+            (Kind::Limit, true),
+            "{command} {error:?}"
+        );
     }
 }
 
@@ -168,7 +184,14 @@ fn nonsense_in_headers_is_corrupt() {
     assert_refused(&python("PAX", "add('f', pax_headers={'size': '-1'})"), Kind::Corrupt, "size");
     assert_refused(&python("PAX", "add('f', pax_headers={'path': 'a\\0b'})"), Kind::Corrupt, "NUL");
     assert_refused(&python("PAX", "add('f', pax_headers={'uid': '4294967295'})"), Kind::Corrupt, "owner");
-    assert_refused(&python("PAX", "add('f', pax_headers={'GNU.sparse.size': '10', 'GNU.sparse.map': '0,5,3,5'}, data=b'x'*10)"), Kind::Corrupt, "sparse");
+    assert_refused(
+        &python(
+            "PAX",
+            "add('f', pax_headers={'GNU.sparse.size': '10', 'GNU.sparse.map': '0,5,3,5'}, data=b'x'*10)",
+        ),
+        Kind::Corrupt,
+        "sparse",
+    );
 }
 
 #[test]
@@ -191,7 +214,11 @@ fn a_full_disk_is_no_space() {
     );
     let out = std::process::Command::new("unshare").args(["-m", "sh", "-ec", &script]).output().unwrap();
     let text = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success() && text.contains("1 passed"),
+        "{text}{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
 }
 
 #[test]

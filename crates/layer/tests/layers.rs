@@ -49,7 +49,10 @@ fn a_real_entry_wins_over_a_whiteout_of_its_name_in_either_order() {
 
 #[test]
 fn aufs_leftovers_are_passed_over_and_false_whiteouts_refused() {
-    let tar = python("PAX", "add('.wh..wh.plnk', type=DIR)\nadd('.wh..wh.plnk/1.2')\nadd('.wh..wh.aufs')\nadd('f')");
+    let tar = python(
+        "PAX",
+        "add('.wh..wh.plnk', type=DIR)\nadd('.wh..wh.plnk/1.2')\nadd('.wh..wh.aufs')\nadd('f')",
+    );
     applied(&tar, |root, _| assert_eq!(picture(root).len(), 2));
     for name in [".wh.", ".wh..", ".wh...", "a/.wh.b/c"] {
         assert_refused(&python("PAX", &format!("add('{name}')")), Kind::Corrupt, "whiteout");
@@ -67,29 +70,44 @@ fn a_later_entry_replaces_an_earlier_one() {
          add('s', type=SYM, linkname='g')\nadd('s', type=DIR)",
     );
     applied(&tar, |root, _| {
-        assert_eq!((fs::read(root.join("f")).unwrap(), node(&root.join("f")).mode), (b"new".to_vec(), 0o100644));
+        assert_eq!(
+            (fs::read(root.join("f")).unwrap(), node(&root.join("f")).mode),
+            (b"new".to_vec(), 0o100644)
+        );
         assert_eq!(fs::read(root.join("d/e")).unwrap(), b"file");
         assert_eq!((node(&root.join("g")).mode, node(&root.join("g")).owner.0), (0o41777, 0));
         assert!(root.join("g/x").exists(), "a directory keeps its children");
-        assert_eq!((fs::read(root.join("h")).unwrap(), fs::read(root.join("h2")).unwrap()), (b"2".to_vec(), b"1".to_vec()));
+        assert_eq!(
+            (fs::read(root.join("h")).unwrap(), fs::read(root.join("h2")).unwrap()),
+            (b"2".to_vec(), b"1".to_vec())
+        );
         assert!(fs::symlink_metadata(root.join("s")).unwrap().is_dir());
     });
 }
 
 #[test]
 fn entries_go_through_links_of_the_same_layer() {
-    let tar = python("PAX", "add('usr/lib', type=DIR)\nadd('lib', type=SYM, linkname='usr/lib')\nadd('lib/f', data=b'1')\nadd('dangling', type=SYM, linkname='not/yet')\nadd('dangling/g', data=b'2')\nadd('l', type=LNK, linkname='lib/f')");
+    let tar = python(
+        "PAX",
+        "add('usr/lib', type=DIR)\nadd('lib', type=SYM, linkname='usr/lib')\nadd('lib/f', data=b'1')\nadd('dangling', type=SYM, linkname='not/yet')\nadd('dangling/g', data=b'2')\nadd('l', type=LNK, linkname='lib/f')",
+    );
     applied(&tar, |root, _| {
         assert!(fs::symlink_metadata(root.join("lib")).unwrap().is_symlink());
         assert_eq!(fs::read(root.join("usr/lib/f")).unwrap(), b"1");
         assert_eq!(fs::read(root.join("not/yet/g")).unwrap(), b"2");
-        assert_eq!(fs::metadata(root.join("l")).unwrap().ino(), fs::metadata(root.join("usr/lib/f")).unwrap().ino());
+        assert_eq!(
+            fs::metadata(root.join("l")).unwrap().ino(),
+            fs::metadata(root.join("usr/lib/f")).unwrap().ino()
+        );
     });
 }
 
 #[test]
 fn nothing_is_inherited_from_a_set_group_id_directory_and_its_time_is_its_own() {
-    let tar = python("PAX", "add('d', type=DIR, mode=0o2775, gid=50, mtime=77)\nadd('d/f')\nadd('d/e', type=DIR, mode=0o755)");
+    let tar = python(
+        "PAX",
+        "add('d', type=DIR, mode=0o2775, gid=50, mtime=77)\nadd('d/f')\nadd('d/e', type=DIR, mode=0o755)",
+    );
     applied(&tar, |root, _| {
         assert_eq!((node(&root.join("d")).mode, node(&root.join("d")).mtime), (0o42775, (77, 0)));
         assert_eq!((node(&root.join("d/e")).mode, node(&root.join("d/e")).owner), (0o40755, (0, 0)));
@@ -109,7 +127,11 @@ fn the_callers_umask_is_neither_used_nor_changed() {
 fn written(root: &Path, diff: bool) -> Vec<u8> {
     let mut out = Vec::new();
     let root = File::open(root).unwrap();
-    let write = if diff { layer::write_diff(root.as_fd(), &mut out) } else { layer::write_tar(root.as_fd(), &mut out) };
+    let write = if diff {
+        layer::write_diff(root.as_fd(), &mut out)
+    } else {
+        layer::write_tar(root.as_fd(), &mut out)
+    };
     write.unwrap();
     out
 }
@@ -131,7 +153,9 @@ fn a_written_tree_is_the_same_again_for_us_for_gnu_tar_and_for_python() {
     fs::write(scratch.0.join("t"), &tar).unwrap();
     shell(&theirs, "tar xpf ../t --xattrs --xattrs-include='*'");
     assert_eq!(picture(&theirs), picture(&tree));
-    let count = run(Command::new("python3").args(["-c", "import tarfile,sys; print(len(tarfile.open(sys.argv[1]).getnames()))"]).arg(scratch.0.join("t")));
+    let count = run(Command::new("python3")
+        .args(["-c", "import tarfile,sys; print(len(tarfile.open(sys.argv[1]).getnames()))"])
+        .arg(scratch.0.join("t")));
     assert_eq!(String::from_utf8(count).unwrap().trim().parse::<usize>().unwrap(), picture(&tree).len());
 }
 
@@ -139,7 +163,10 @@ fn a_written_tree_is_the_same_again_for_us_for_gnu_tar_and_for_python() {
 fn a_written_layer_is_the_same_layer_again() {
     let scratch = Scratch::new();
     let (first, second) = (scratch.dir("first"), scratch.dir("second"));
-    let tar = python("PAX", "add('d', type=DIR)\nadd('d/.wh..wh..opq')\nadd('d/f')\nadd('e/.wh.x')\nadd('e/.wh.y')\nadd('e/z', data=b'1')");
+    let tar = python(
+        "PAX",
+        "add('d', type=DIR)\nadd('d/.wh..wh..opq')\nadd('d/f')\nadd('e/.wh.x')\nadd('e/.wh.y')\nadd('e/z', data=b'1')",
+    );
     apply(&tar, &first).unwrap();
     apply(&written(&first, true), &second).unwrap();
     assert_eq!(picture(&first), picture(&second));
@@ -180,10 +207,25 @@ fn changes_are_told_as_by_docker_diff() {
     );
     let (up, low, high) = ["up", "low", "high"].map(|name| File::open(scratch.0.join(name)).unwrap()).into();
     let changes = layer::changes(up.as_fd(), &Stack(vec![high.as_fd(), low.as_fd()])).unwrap();
-    let lines: Vec<_> = changes.iter().map(|Change { kind, path }| format!("{} {}", kind.letter(), String::from_utf8_lossy(path))).collect();
+    let lines: Vec<_> = changes
+        .iter()
+        .map(|Change { kind, path }| format!("{} {}", kind.letter(), String::from_utf8_lossy(path)))
+        .collect();
     assert_eq!(
         lines,
-        ["C etc", "C etc/a", "D etc/b", "A new", "A new/dir", "A new/dir/f", "C old", "D old/k", "C old/l", "C usr", "A usr/x"]
+        [
+            "C etc",
+            "C etc/a",
+            "D etc/b",
+            "A new",
+            "A new/dir",
+            "A new/dir/f",
+            "C old",
+            "D old/k",
+            "C old/l",
+            "C usr",
+            "A usr/x"
+        ]
     );
     assert!(changes.iter().all(|change| change.kind != ChangeKind::Deleted || !change.path.is_empty()));
 }
@@ -215,7 +257,8 @@ fn sound(ops: Vec<Op>) -> Vec<Op> {
     ops.into_iter()
         .filter(|op| match op {
             Op::File(path, _) => {
-                let ok = !dirs.iter().any(|d| d == path || below(d, path)) && !files.iter().any(|f| f == path || below(path, f) || below(f, path));
+                let ok = !dirs.iter().any(|d| d == path || below(d, path))
+                    && !files.iter().any(|f| f == path || below(path, f) || below(f, path));
                 if ok {
                     files.push(path.clone());
                 }

@@ -192,7 +192,9 @@ impl<'a, R: BufRead> Reader<'a, R> {
         let bytes = self.payload(header)?;
         self.globals.parse(&bytes, &self.last)?;
         self.globals.settle();
-        if self.globals.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>() as u64 > self.limits.extension_bytes {
+        if self.globals.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>() as u64
+            > self.limits.extension_bytes
+        {
             return limit("bytes of global extensions", self.limits.extension_bytes, &self.last);
         }
         Ok(())
@@ -288,7 +290,10 @@ fn truncated(after: &[u8]) -> crate::Error {
     let what = if after.is_empty() {
         "read tar: the stream is empty or ends inside its first entry".to_owned()
     } else {
-        format!("read tar: the stream ends inside or after `{}`", String::from_utf8_lossy(after).escape_debug())
+        format!(
+            "read tar: the stream ends inside or after `{}`",
+            String::from_utf8_lossy(after).escape_debug()
+        )
     };
     crate::Error::new(crate::Kind::Truncated, what).caused_by(cause)
 }

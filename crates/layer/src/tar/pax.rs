@@ -92,7 +92,14 @@ mod tests {
     fn records_hold_any_bytes() {
         assert_eq!(parse(b"9 a=b\n\0\n\n").unwrap(), [(b"a".to_vec(), b"b\n\0\n".to_vec())]);
         assert_eq!(parse(b"6 a=b\n5 c=\n").unwrap().len(), 2);
-        for broken in [b"7 a=b\n".as_slice(), b"6 a=bc", b"x a=b\n", b"5 =b\n", b"0 a=b\n", b"99999999999999999999 a=b\n"] {
+        for broken in [
+            b"7 a=b\n".as_slice(),
+            b"6 a=bc",
+            b"x a=b\n",
+            b"5 =b\n",
+            b"0 a=b\n",
+            b"99999999999999999999 a=b\n",
+        ] {
             assert!(parse(broken).is_none(), "{broken:?}");
         }
     }

@@ -24,7 +24,8 @@ pub(crate) fn old(field: &[u8], map: &mut Vec<Segment>) -> Option<()> {
 
 /// Format 0.1: `offset,length,offset,length,…`
 pub(crate) fn list(value: &[u8], most: usize) -> Option<Vec<Segment>> {
-    let numbers: Vec<u64> = value.split(|&b| b == b',').take(most.saturating_mul(2) + 2).map(decimal).collect::<Option<_>>()?;
+    let numbers: Vec<u64> =
+        value.split(|&b| b == b',').take(most.saturating_mul(2) + 2).map(decimal).collect::<Option<_>>()?;
     pairs(&numbers)
 }
 
@@ -68,7 +69,10 @@ mod tests {
 
     #[test]
     fn a_list_has_an_even_count() {
-        assert_eq!(list(b"1,2,30,4", 9).unwrap(), [Segment { offset: 1, len: 2 }, Segment { offset: 30, len: 4 }]);
+        assert_eq!(
+            list(b"1,2,30,4", 9).unwrap(),
+            [Segment { offset: 1, len: 2 }, Segment { offset: 30, len: 4 }]
+        );
         assert!(list(b"1,2,3", 9).is_none());
         assert!(list(b"1,-2", 9).is_none());
     }

@@ -109,7 +109,11 @@ pub struct Node {
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let content = &self.content[..self.content.len().min(80)];
-        write!(f, "{:o} {:?} {:?} links {} device {:x} ", self.mode, self.owner, self.mtime, self.links, self.device)?;
+        write!(
+            f,
+            "{:o} {:?} {:?} links {} device {:x} ",
+            self.mode, self.owner, self.mtime, self.links, self.device
+        )?;
         write!(f, "{} bytes `{}` {:?}", self.content.len(), content.escape_ascii(), self.xattrs)
     }
 }
@@ -143,7 +147,11 @@ pub fn node(path: &Path) -> Node {
         owner: (meta.uid(), meta.gid()),
         mtime: (meta.mtime(), meta.mtime_nsec()),
         links: if meta.is_dir() { 0 } else { meta.nlink() },
-        device: if meta.file_type().is_char_device() || meta.file_type().is_block_device() { meta.rdev() } else { 0 },
+        device: if meta.file_type().is_char_device() || meta.file_type().is_block_device() {
+            meta.rdev()
+        } else {
+            0
+        },
         content,
         xattrs: xattrs(path),
     }
