@@ -162,7 +162,7 @@ impl Store {
     pub fn create(&self, _shared: &Shared, new: NewContainer) -> Result<Held> {
         let NewContainer { mut record, any_name, etc } = new;
         let key = record.id.key();
-        record.boot = crate::layer::boot_id()?;
+        record.boot = self.boot_id()?;
         let name = loop {
             match self.take_name(&record.name, &key) {
                 Err(error) if any_name && *error.kind() == Kind::NameTaken => record.name = Name::random()?,

@@ -80,7 +80,7 @@ impl LayerDraft<'_> {
 
     /// Puts it under its DiffId. If that layer is there already, the draft is dropped: same bytes.
     pub fn commit(mut self, diff_id: &DiffId, meta: LayerMeta) -> Result<Layer> {
-        let stored = Stored { meta, boot: boot_id()? };
+        let stored = Stored { meta, boot: self.store.boot_id()? };
         let what = || format!("write layer `{diff_id}`");
         let bytes = disk::to_json(&stored)?;
         disk::write_new(self.store.root(), &format!("{}/meta.json", self.path), &bytes, false).at(what)?;
@@ -129,7 +129,7 @@ impl Store {
     /// boot that no image names is therefore as good as absent.
     pub fn layer(&self, diff_id: &DiffId) -> Result<Option<Layer>> {
         let Some(stored) = self.stored_layer(diff_id)? else { return Ok(None) };
-        let trusted = stored.boot == boot_id()? || self.names_layer(diff_id)?;
+        let trusted = stored.boot == self.boot_id()? || self.names_layer(diff_id)?;
         Ok(trusted.then(|| Layer {
             diff_id: diff_id.clone(),
             meta: stored.meta,
@@ -173,11 +173,4 @@ impl Store {
 /// The layer's directory, relative to the root.
 pub(crate) fn dir_of(diff_id: &DiffId) -> String {
     format!("layers/{}", diff_id.hex())
-}
-
-/// Names this boot of the host; random(4), "Kernel parameters".
-pub(crate) fn boot_id() -> Result<String> {
-    let bytes = disk::read_file(rustix::fs::CWD, "/proc/sys/kernel/random/boot_id")
-        .at(|| "read the boot id".into())?;
-    Ok(String::from_utf8_lossy(&bytes).trim_end().into())
 }

@@ -37,7 +37,7 @@ impl Store {
         let slots: HashMap<_, _> = slots.into_iter().map(|slot| (slot.0.container, slot)).collect();
         let mut list = Vec::new();
         for container in self.all_containers()? {
-            let state = state_of(&container, slots.get(&container.record.id).cloned())?;
+            let state = self.state_of(&container, slots.get(&container.record.id).cloned())?;
             list.push(Summary { record: container.record, state });
         }
         list.sort_by(|a, b| (b.record.created, b.record.id).cmp(&(a.record.created, a.record.id)));
@@ -59,7 +59,7 @@ impl Store {
     /// What the container is doing.
     pub fn state(&self, container: &Container) -> Result<State> {
         let slots = self.slot_list()?;
-        state_of(container, slots.into_iter().find(|slot| slot.0.container == container.record.id))
+        self.state_of(container, slots.into_iter().find(|slot| slot.0.container == container.record.id))
     }
 
     pub(crate) fn container_named(&self, name: &Name) -> Result<Container> {
@@ -92,14 +92,14 @@ impl Store {
             )),
         }
     }
-}
 
-fn state_of(container: &Container, slot: Option<(Running, bool)>) -> Result<State> {
-    match (slot, container.exit()?) {
-        (Some((running, true)), _) => Ok(State::Running(running)),
-        (Some((_, false)), _) => Ok(State::Dead),
-        (None, Some(exit)) => Ok(State::Exited(exit)),
-        (None, None) if container.record.boot == crate::layer::boot_id()? => Ok(State::Created),
-        (None, None) => Ok(State::Dead),
+    fn state_of(&self, container: &Container, slot: Option<(Running, bool)>) -> Result<State> {
+        match (slot, container.exit()?) {
+            (Some((running, true)), _) => Ok(State::Running(running)),
+            (Some((_, false)), _) => Ok(State::Dead),
+            (None, Some(exit)) => Ok(State::Exited(exit)),
+            (None, None) if container.record.boot == self.boot_id()? => Ok(State::Created),
+            (None, None) => Ok(State::Dead),
+        }
     }
 }

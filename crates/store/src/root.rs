@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, fchmod, mkdirat, op
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 const FORMAT: &[u8] = b"hull store 1\n";
 
@@ -41,6 +42,7 @@ pub struct Store {
     root_path: PathBuf,
     run: OwnedFd,
     pool: Pool,
+    boot: OnceLock<String>,
 }
 
 /// What becomes of layer blobs once they are unpacked.
@@ -72,7 +74,13 @@ pub(crate) struct Exclusive(#[allow(dead_code, reason = "the lock is the descrip
 impl Store {
     /// Opens the store in `root`, making it if there is none, with `run` for what a reboot ends.
     pub fn open(root: &Path, run: &Path) -> Result<Self> {
-        let store = Self { root: top(root)?, root_path: root.into(), run: top(run)?, pool: Pool::default() };
+        let store = Self {
+            root: top(root)?,
+            root_path: root.into(),
+            run: top(run)?,
+            pool: Pool::default(),
+            boot: OnceLock::new(),
+        };
         match disk::read_file(&store.root, "lock") {
             Ok(format) if format == FORMAT => Ok(store),
             Ok(_) => Err(Error::new(Kind::Invalid, format!("store `{}` has another format", root.display()))),
@@ -105,6 +113,16 @@ impl Store {
     /// The volatile directory.
     pub(crate) fn run(&self) -> BorrowedFd<'_> {
         self.run.as_fd()
+    }
+
+    /// Names this boot of the host; random(4), "Kernel parameters". Read once.
+    pub(crate) fn boot_id(&self) -> Result<String> {
+        if let Some(boot) = self.boot.get() {
+            return Ok(boot.clone());
+        }
+        let bytes =
+            disk::read_file(CWD, "/proc/sys/kernel/random/boot_id").at(|| "read the boot id".into())?;
+        Ok(self.boot.get_or_init(|| String::from_utf8_lossy(&bytes).trim_end().into()).clone())
     }
 
     pub(crate) fn pool(&self) -> Pool {

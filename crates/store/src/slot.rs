@@ -2,7 +2,7 @@
 //! by its lock, the sign that its owner lives.
 
 use crate::disk::{self, Sys};
-use crate::error::{At, Error, Kind, Result};
+use crate::error::{At, Error, Kind, Result, absent};
 use crate::id::ContainerId;
 use crate::root::Store;
 use jiff::Timestamp;
@@ -155,13 +155,17 @@ impl Store {
     /// Takes a range of ids that no running container has and that does not overlap `reserved` (such as
     /// the ranges of /etc/subuid and /etc/subgid).
     pub fn claim(&self, mut running: Running, reserved: &[IdRange]) -> Result<Slot> {
-        running.boot = crate::layer::boot_id()?;
-        let dir = self.slots(FlockOperation::LockShared)?;
+        running.boot = self.boot_id()?;
+        disk::make_dir(self.run(), "slots", 0o700).at(|| "make the directory of slots".into())?;
+        let dir = self.slots(FlockOperation::LockShared)?.ok_or_else(|| absent("no directory of slots"))?;
         let (number, file) = self.take_free(dir.as_fd(), &running.container, reserved)?;
-        let what = || format!("claim slot `{number}`");
-        write_running(&file, &running).at(what)?;
+        let written = write_running(&file, &running).and_then(|()| flock(&dir, FlockOperation::Unlock));
+        if let Err(errno) = written {
+            // What was refused must not look like a slot whose owner died.
+            let _ = disk::unlink(&dir, &number.to_string());
+            return Err(errno).at(|| format!("claim slot `{number}`"));
+        }
         sys::step!("store.slot.write");
-        flock(&dir, FlockOperation::Unlock).at(what)?;
         Ok(Slot { number, range: self.pool().range(number), running, dir, file })
     }
 
@@ -188,7 +192,7 @@ impl Store {
 
     /// What the container's slot says, if it runs.
     pub fn slot_of(&self, id: &ContainerId) -> Result<Option<Running>> {
-        let dir = self.slots(FlockOperation::LockShared)?;
+        let Some(dir) = self.slots(FlockOperation::LockShared)? else { return Ok(None) };
         // The first choice is right unless two ids collided; then look everywhere.
         let first = self.pool().order(id).next().map(|number| number.to_string());
         let others = || disk::entries(&dir, ".").unwrap_or_default().into_iter().map(|(name, _)| name);
@@ -203,7 +207,7 @@ impl Store {
 
     /// All slots: what they say, and whether their owner lives.
     pub fn slot_list(&self) -> Result<Vec<(Running, bool)>> {
-        let dir = self.slots(FlockOperation::LockShared)?;
+        let Some(dir) = self.slots(FlockOperation::LockShared)? else { return Ok(Vec::new()) };
         let names = disk::sorted_names(&dir, ".")?;
         let all = names.iter().map(|name| glance(dir.as_fd(), name).at(|| format!("read slot `{name}`")));
         all.filter_map(Result::transpose).collect()
@@ -211,10 +215,10 @@ impl Store {
 
     /// The slots whose owners died. The engine ends what is left of their containers, then releases them.
     pub fn dead_slots(&self) -> Result<Vec<DeadSlot>> {
-        if disk::sorted_names(self.slots(FlockOperation::LockShared)?, ".")?.is_empty() {
+        if disk::sorted_names(self.run(), "slots")?.is_empty() {
             return Ok(Vec::new());
         }
-        let dir = self.slots(FlockOperation::LockExclusive)?;
+        let Some(dir) = self.slots(FlockOperation::LockExclusive)? else { return Ok(Vec::new()) };
         let mut dead = Vec::new();
         for name in disk::sorted_names(&dir, ".")? {
             let Ok(number) = name.parse() else { continue };
@@ -227,13 +231,14 @@ impl Store {
         Ok(dead)
     }
 
-    /// The directory of slots, locked.
-    fn slots(&self, lock: FlockOperation) -> Result<OwnedFd> {
-        let open = || disk::open_dir(self.run(), "slots");
-        let made = || disk::make_dir(self.run(), "slots", 0o700).and_then(|()| open());
-        let dir = open().or_else(|_| made()).at(|| "open the directory of slots".into())?;
+    /// The directory of slots, locked; `None` where nothing ran since the host was started.
+    fn slots(&self, lock: FlockOperation) -> Result<Option<OwnedFd>> {
+        let dir = match disk::open_dir(self.run(), "slots") {
+            Err(Errno::NOENT) => return Ok(None),
+            other => other.at(|| "open the directory of slots".into())?,
+        };
         disk::wait_lock(&dir, lock).at(|| "lock the directory of slots".into())?;
-        Ok(dir)
+        Ok(Some(dir))
     }
 }
 

@@ -1,4 +1,5 @@
 //! What the store promises, seen from outside: through its interface and on the disk.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
 mod common;
 use common::*;
 use std::os::fd::AsFd;

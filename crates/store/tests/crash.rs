@@ -1,5 +1,6 @@
 //! Killed at every step: nothing acknowledged is lost, and the next command leaves a clean store.
 #![cfg(debug_assertions)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
 mod common;
 use common::*;
 use std::collections::BTreeSet;

@@ -1,5 +1,6 @@
 //! A store in a directory of its own, and things to put into it.
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
 
 use oci::{DiffId, ImageId, Reference};
 use sha2::{Digest as _, Sha256};
