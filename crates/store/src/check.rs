@@ -145,7 +145,9 @@ impl Store {
         image.layers.iter().filter(lacks).map(finding).collect()
     }
 
+    /// Under the exclusive lock, so that no name moves meanwhile.
     fn check_tags(&self, repair: bool) -> Result<Vec<Finding>> {
+        let _refs = self.lock_refs(FlockOperation::LockExclusive)?;
         let mut findings = Vec::new();
         for file in disk::sorted_names(self.root(), "refs")? {
             let path = format!("refs/{file}");

@@ -8,6 +8,7 @@ use crate::refs::Tag;
 use crate::root::{Shared, Store};
 use jiff::Timestamp;
 use oci::{DiffId, Digest, ImageConfig, ImageId, Reference};
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 /// What is kept of an image.
@@ -70,6 +71,7 @@ impl Store {
     /// image that is there already is left as it is, and only gets the names. `shared` has been held since
     /// the first of its layers was looked up or drafted.
     pub fn put_image(&self, shared: &Shared, new: NewImage) -> Result<Image> {
+        let _refs = self.lock_refs(FlockOperation::LockShared)?;
         let image = match self.find_image(&new.id)? {
             Some(image) => image,
             None => self.commit_image(shared, &new)?,
@@ -144,10 +146,10 @@ impl Store {
             let id: ImageId = format!("sha256:{full}").parse().map_err(|_| no_image(text))?;
             return self.find_image(&id)?.map(|image| (image, None)).ok_or_else(|| no_image(text));
         }
-        if let Ok(name) = text.parse::<Reference>() {
-            if let Some(tag) = self.find_tag(&name.with_default_tag())? {
-                return Ok((self.image(&tag.image)?, Some(tag.name)));
-            }
+        if let Ok(name) = text.parse::<Reference>()
+            && let Some(tag) = self.find_tag(&name.with_default_tag())?
+        {
+            return Ok((self.image(&tag.image)?, Some(tag.name)));
         }
         self.image_with_prefix(full, text).map(|image| (image, None))
     }

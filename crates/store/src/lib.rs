@@ -45,11 +45,13 @@
 //! |---|---|---|
 //! | `lock` | [`Shared`]: from looking something up until a record refers to it | collecting: nobody is in between |
 //! | `containers/KEY` | – | [`Held`]: its creator, its monitor, or who removes it |
+//! | `refs/` | an image is given names | it is decided whether an image without names goes |
 //! | `names/` | a name and its container are being made or removed | replacing a name that leads nowhere |
 //! | `slots/` | a slot is between its creation and its lock | looking for slots of dead owners |
 //! | `slots/N` | a glance: does the owner live? | [`Slot`]: the owner |
 //!
-//! Order, where several are held: `lock`, `slots/`, `slots/N`, `containers/KEY`, `names/`.
+//! Order, where several are held: `lock`, `refs/`, `slots/`, `slots/N`, `containers/KEY`, `names/`; against
+//! it only without waiting.
 //!
 //! # Invariants
 //!

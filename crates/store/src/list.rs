@@ -6,6 +6,7 @@ use crate::error::{Error, Kind, Result, absent};
 use crate::id::{Name, is_hex};
 use crate::root::Store;
 use crate::slot::Running;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 /// What a container is doing.
@@ -40,7 +41,7 @@ impl Store {
             let state = self.state_of(&container, slots.get(&container.record.id).cloned())?;
             list.push(Summary { record: container.record, state });
         }
-        list.sort_by(|a, b| (b.record.created, b.record.id).cmp(&(a.record.created, a.record.id)));
+        list.sort_by_key(|summary: &Summary| Reverse((summary.record.created, summary.record.id)));
         Ok(list)
     }
 

@@ -6,6 +6,8 @@ use crate::error::{At, Error, Kind, Result};
 use crate::root::{Shared, Store};
 use jiff::Timestamp;
 use oci::{ImageId, Reference};
+use rustix::fd::OwnedFd;
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 /// A name and what it stands for.
@@ -23,6 +25,7 @@ impl Store {
     /// Gives an image a name. The image that had the name before, if it was another.
     pub fn tag(&self, image: &ImageId, name: &Reference) -> Result<Option<ImageId>> {
         let shared = self.share()?;
+        let _refs = self.lock_refs(FlockOperation::LockShared)?;
         self.image(image)?;
         self.put_tag(&shared, image, name)
     }
@@ -41,6 +44,14 @@ impl Store {
         self.put_file(shared, &path_of(name), &disk::to_json(&tag)?)?;
         sys::step!("store.tag.rename");
         Ok(before.filter(|before| before != image))
+    }
+
+    /// The names of images, locked: shared while an image gets names, exclusive while it is decided whether
+    /// one without names goes.
+    pub(crate) fn lock_refs(&self, lock: FlockOperation) -> Result<OwnedFd> {
+        let refs = disk::open_dir(self.root(), "refs").at(|| "open `refs`".into())?;
+        disk::wait_lock(&refs, lock).at(|| "lock `refs`".into())?;
+        Ok(refs)
     }
 
     /// Takes a name away. Whether it was there. The image stays, see [`Store::remove_image`].

@@ -55,6 +55,7 @@ impl Store {
     /// names. The rules and words of conflict are docker's.
     pub fn remove_image(&self, text: &str, how: ImageRemoval) -> Result<RemovedImage> {
         let mut done = RemovedImage::default();
+        let refs = self.lock_refs(FlockOperation::LockExclusive)?;
         let (image, name) = self.resolve_name(text)?;
         let users = self.users_of(image.id())?;
         let delete = match name {
@@ -62,7 +63,9 @@ impl Store {
             None => self.remove_by_id(&image, &users, how, &mut done)?,
         };
         if delete {
-            self.delete_image(&image, &mut done)?;
+            self.delete_record(&image, &mut done)?;
+            drop(refs);
+            self.delete_layers(&image, &mut done)?;
         }
         Ok(done)
     }
@@ -135,13 +138,18 @@ impl Store {
         Ok(())
     }
 
-    /// The record first: from then on it is no image. Then, if nobody is in between, what it alone used.
-    fn delete_image(&self, image: &Image, done: &mut RemovedImage) -> Result<()> {
-        let path = record_path(image.id());
-        disk::unlink(self.root(), &path).at(|| format!("remove image `{}`", image.id()))?;
-        disk::sync_dir(self.root(), "images").at(|| format!("remove image `{}`", image.id()))?;
+    /// From then on it is no image.
+    fn delete_record(&self, image: &Image, done: &mut RemovedImage) -> Result<()> {
+        let what = || format!("remove image `{}`", image.id());
+        disk::unlink(self.root(), &record_path(image.id())).at(what)?;
         sys::step!("store.image.unlink");
+        disk::sync_dir(self.root(), "images").at(what)?;
         done.removed.push(Removed::Deleted(image.id().clone()));
+        Ok(())
+    }
+
+    /// What it alone used, if nobody is in between.
+    fn delete_layers(&self, image: &Image, done: &mut RemovedImage) -> Result<()> {
         match self.exclude(false)? {
             None => done.deferred = true,
             Some(exclusive) => {

@@ -150,6 +150,23 @@ fn images_come_and_go_while_others_load_the_same_layers() {
 }
 
 #[test]
+fn a_name_given_while_the_last_one_goes_keeps_the_image() {
+    let dir = Dir::new();
+    dir.open();
+    at_once(2, |number| {
+        let store = dir.open();
+        for round in 0..15 {
+            // Both have the very same image; each has it under a name of its own.
+            let name = format!("n{number}:{round}");
+            put_image(&store, &["a"], "same", &[&name]);
+            assert!(store.resolve(&name).is_ok(), "acknowledged and gone");
+            store.remove_image(&name, ImageRemoval::default()).unwrap();
+        }
+    });
+    assert!(dir.open().images().unwrap().is_empty());
+}
+
+#[test]
 fn a_tag_given_by_many_leads_to_one_of_their_images() {
     let dir = Dir::new();
     let images: Vec<_> = (0..4).map(|n| put_image(&dir.open(), &["a"], &n.to_string(), &[])).collect();
