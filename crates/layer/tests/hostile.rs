@@ -230,3 +230,46 @@ fn full_disk_inner() {
     assert_eq!(*error.kind(), Kind::NoSpace);
     assert_eq!(error.to_string(), "write `f`");
 }
+
+/// Makes the checksum of every block that looks like a header true again.
+fn repair(tar: &mut [u8]) {
+    for block in tar.chunks_exact_mut(512).filter(|block| block[257..].starts_with(b"ustar")) {
+        block[148..156].fill(b' ');
+        let sum: u32 = block.iter().map(|&b| u32::from(b)).sum();
+        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    }
+}
+
+#[test]
+fn damage_anywhere_is_an_error_or_another_archive_but_never_a_panic_or_an_escape() {
+    let whole = python(
+        "PAX",
+        "add('d/.wh.x')\nadd('d', type=DIR, mode=0o755)\nadd('d/f', data=b'x'*700, pax_headers={'mtime': '1.5', 'SCHILY.xattr.user.a': 'b'})\n\
+         add('l', type=LNK, linkname='d/f')\nadd('s', type=SYM, linkname='d')\nadd('s/g', data=b'1')\n\
+         add('p', data=b'1\\n0\\n3\\n' + bytes(506) + b'abc', pax_headers={'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.realsize': '9', 'GNU.sparse.name': 'q'})",
+    );
+    let limits = Limits { entries: 100, directories: 100, total_bytes: 1 << 24, ..Limits::default() };
+    let (scratch, mut taken, mut random) = (Scratch::new(), 0, 0x2545_f491_4f6c_dd1d_u64);
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random % below as u64) as usize
+    };
+    for n in 0..1500 {
+        let mut tar = whole.clone();
+        for _ in 0..=next(3) {
+            let at = next(tar.len());
+            tar[at] = [0, b'/', b'.', b'9', 0xff, next(256) as u8][next(6)];
+        }
+        repair(&mut tar);
+        let root = scratch.dir(&n.to_string());
+        taken += u32::from(apply_with(&tar, &root, &limits).is_ok());
+        fs::remove_dir_all(&root).unwrap();
+    }
+    assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 0);
+    assert!(
+        (100..1500).contains(&taken),
+        "{taken} of 1500 were taken: the test damages too much or too little"
+    );
+}
