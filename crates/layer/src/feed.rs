@@ -2,7 +2,7 @@
 
 use crate::Limits;
 use crate::compression::{Compression, Decoder};
-use crate::error::{Result, limit, stream};
+use crate::error::{Error, Kind, Result, limit, stream};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, BufRead, BufReader, Chain, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -103,11 +103,15 @@ struct Hashing<R> {
     inner: R,
     sha: Sha256,
     count: u64,
+    /// The reader itself failed: not the archive's fault.
+    is_broken: bool,
 }
 
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
+        let read = self.inner.read(buffer);
+        self.is_broken = read.as_ref().is_err_and(|e| e.kind() != io::ErrorKind::Interrupted);
+        let n = read?;
         self.sha.update(&buffer[..n]);
         self.count += n as u64;
         Ok(n)
@@ -121,7 +125,8 @@ type Input<'a> = BufReader<Hashing<Chain<io::Cursor<Vec<u8>>, &'a mut dyn Read>>
 pub(crate) fn feed(input: &mut dyn Read, filler: Filler, limits: &Limits) -> Result<Fed> {
     let head = head(input)?;
     let compression = Compression::detect(&head);
-    let input = Hashing { inner: io::Cursor::new(head).chain(input), sha: Sha256::new(), count: 0 };
+    let input =
+        Hashing { inner: io::Cursor::new(head).chain(input), sha: Sha256::new(), count: 0, is_broken: false };
     let mut decoder =
         Decoder::new(BufReader::with_capacity(CHUNK / 2, input), compression, limits.decoder_memory)?;
     let (inflated, tar_size) = pump(&mut decoder, compression, &filler, limits)?;
@@ -153,7 +158,8 @@ fn pump(
     let mut sha = Sha256::new();
     let mut size = 0;
     while let Ok(mut chunk) = filler.empty.recv() {
-        chunk.len = fill(decoder, &mut chunk.bytes).map_err(|e| stream(reading(compression), e))?;
+        chunk.len = fill(decoder, &mut chunk.bytes)
+            .map_err(|e| failed(decoder.get_mut().get_ref(), compression, e))?;
         size += chunk.len as u64;
         check(size, decoder.get_mut().get_ref().count, limits)?;
         // An uncompressed stream was hashed when it was read.
@@ -188,6 +194,13 @@ fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(len)
+}
+
+fn failed<R>(input: &Hashing<R>, compression: Compression, cause: io::Error) -> Error {
+    match (input.is_broken, stream(reading(compression), cause)) {
+        (true, error) => error.map_kind(|kind| if kind == Kind::Corrupt { Kind::Io } else { kind }),
+        (false, error) => error,
+    }
 }
 
 fn reading(compression: Compression) -> &'static str {

@@ -8,6 +8,7 @@ mod common;
 use common::*;
 use layer::{Kind, Limits};
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 #[test]
@@ -272,4 +273,20 @@ fn damage_anywhere_is_an_error_or_another_archive_but_never_a_panic_or_an_escape
         (100..1500).contains(&taken),
         "{taken} of 1500 were taken: the test damages too much or too little"
     );
+}
+
+#[test]
+fn a_reader_that_fails_is_not_called_a_corrupt_archive() {
+    struct Broken;
+    impl std::io::Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::other("the line went dead"))
+        }
+    }
+    let scratch = Scratch::new();
+    let gzip = shell(&scratch.0, "head -c 300000 /dev/urandom > f; tar cz f");
+    let root = scratch.dir("root");
+    let input = std::io::Read::chain(&gzip[..gzip.len() / 2], Broken);
+    let error = layer::apply(input, fs::File::open(&root).unwrap().as_fd(), &Limits::default()).unwrap_err();
+    assert_eq!(*error.kind(), Kind::Io, "{error:?}");
 }
