@@ -1,7 +1,7 @@
 //! Containers: made complete, shown by one rename, held by a lock on their directory.
 
 use crate::disk::{self, Sys};
-use crate::error::{At, Error, Kind, Result};
+use crate::error::{At, Error, Kind, Result, absent};
 use crate::id::{ContainerId, Name};
 use crate::root::{Shared, Store};
 use jiff::Timestamp;
@@ -125,20 +125,19 @@ impl Container {
         disk::read_record(&self.dir, "exit.json")
     }
 
-    /// Holds it; an error of kind `InUse` where another process does.
+    /// Holds it; an error of kind `InUse` where another process does. Only who holds a directory
+    /// moves it: one that is held and still has its name among the containers stays what it is.
     pub fn hold(self) -> Result<Held> {
-        let what = || format!("hold container `{}`", self.record.name);
+        let name = &self.record.name;
+        let what = || format!("hold container `{name}`");
         if !disk::try_lock(&self.dir, FlockOperation::NonBlockingLockExclusive).at(what)? {
-            return Err(Error::new(
-                Kind::InUse,
-                format!("container `{}` is running or being changed", self.record.name),
-            ));
+            return Err(Error::new(Kind::InUse, format!("container `{name}` is running or being changed")));
         }
-        // The directory may have become another container's since it was opened.
-        match disk::read_record::<Record>(&self.dir, "container.json")? {
-            Some(record) if record.id == self.record.id => Ok(Held(self)),
-            _ => Err(crate::error::absent(format!("no such container: {}", self.record.id))),
+        // Recycled or removed, it has another parent, or no longer this name there.
+        if !disk::is_at(&self.dir, &self.dir, &format!("../{}", self.key)).at(what)? {
+            return Err(absent(format!("no such container: {}", self.record.id)));
         }
+        Ok(Held(self))
     }
 }
 

@@ -5,7 +5,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, fchmod, fchown, fstat, fsync, ftruncate, mkdirat, openat, renameat,
 };
-use rustix::fs::{FlockOperation, Gid, RenameFlags, Uid, flock, renameat_with, unlinkat};
+use rustix::fs::{FlockOperation, Gid, RenameFlags, Uid, flock, renameat_with, statat, unlinkat};
 use rustix::io::{Errno, pread, pwrite, read};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +16,14 @@ pub(crate) type Sys<T> = std::result::Result<T, Errno>;
 /// Opens a directory for reading and locking; never follows a link at its end.
 pub(crate) fn open_dir(at: impl AsFd, path: &str) -> Sys<OwnedFd> {
     openat(at, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Whether an open directory is the one of this path.
+pub(crate) fn is_at(dir: &OwnedFd, at: impl AsFd, path: &str) -> Sys<bool> {
+    match statat(at, path, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => Ok(false),
+        there => Ok(there?.st_ino == fstat(dir)?.st_ino),
+    }
 }
 
 /// Makes a directory; one that is there already is fine.

@@ -6,7 +6,7 @@ use crate::error::{At, Result};
 use crate::id::unique;
 use crate::root::Store;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, fchmod, flistxattr, fstat, renameat, statat};
+use rustix::fs::{FileType, FlockOperation, Mode, fchmod, flistxattr, fremovexattr, fstat, renameat};
 use rustix::io::Errno;
 
 /// How many are kept. As many as containers are often started at once.
@@ -71,11 +71,7 @@ impl Store {
         if !disk::try_lock(&dir, FlockOperation::NonBlockingLockExclusive)? {
             return Ok(None);
         }
-        let here = match statat(self.root(), path, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => return Ok(None),
-            other => other?,
-        };
-        Ok((here.st_ino == fstat(&dir)?.st_ino).then_some(dir))
+        Ok(disk::is_at(&dir, self.root(), path)?.then_some(dir))
     }
 
     fn make_fresh(&self, path: &str) -> Sys<OwnedFd> {
@@ -134,10 +130,22 @@ impl Store {
 fn is_untouched(upper: BorrowedFd<'_>) -> Sys<bool> {
     let stat = fstat(upper)?;
     let same = stat.st_mode & 0o7777 == 0o755 && stat.st_uid == 0 && stat.st_gid == 0;
+    drop_overlay_marks(upper)?;
     Ok(same && !has_attributes(upper)? && disk::listing(upper)?.is_empty())
 }
 
-/// Short and without attributes (owner and mode are set again when it is written).
+/// Takes off what overlay notes on an upper's root for itself, such as `trusted.overlay.uuid`
+/// (Documentation/filesystems/overlayfs.rst, "UUID and fsid"). Of an empty one none of it means anything.
+fn drop_overlay_marks(upper: BorrowedFd<'_>) -> Sys<()> {
+    for name in attributes(upper)?.split(|byte| *byte == 0) {
+        if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
+            fremovexattr(upper, name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Without attributes (owner and mode are set again when it is written).
 fn is_plain_file(dir: BorrowedFd<'_>, name: &str) -> Sys<bool> {
     use rustix::fs::{OFlags, openat};
     match openat(dir, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
@@ -148,11 +156,22 @@ fn is_plain_file(dir: BorrowedFd<'_>, name: &str) -> Sys<bool> {
 
 /// Whether there is an extended attribute but the label that SELinux gives every file.
 fn has_attributes(file: BorrowedFd<'_>) -> Sys<bool> {
-    let mut names = [0; 1024];
-    match flistxattr(file, &mut names[..]) {
-        Ok(size) => Ok(!matches!(&names[..size], b"" | b"security.selinux\0")),
-        Err(Errno::RANGE) => Ok(true),
-        Err(Errno::OPNOTSUPP) => Ok(false),
-        Err(errno) => Err(errno),
+    Ok(!matches!(attributes(file)?.as_slice(), b"" | b"security.selinux\0"))
+}
+
+/// The names of all extended attributes, each ended by a zero byte.
+fn attributes(file: BorrowedFd<'_>) -> Sys<Vec<u8>> {
+    let mut names = vec![0; 1024];
+    let mut listed = flistxattr(file, &mut names[..]);
+    if listed == Err(Errno::RANGE) {
+        // XATTR_LIST_MAX: what the kernel never exceeds; listxattr(2).
+        names.resize(65_536, 0);
+        listed = flistxattr(file, &mut names[..]);
     }
+    match listed {
+        Ok(size) => names.truncate(size),
+        Err(Errno::OPNOTSUPP) => names.clear(),
+        Err(errno) => return Err(errno),
+    }
+    Ok(names)
 }

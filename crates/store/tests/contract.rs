@@ -333,8 +333,9 @@ fn a_held_container_is_nobody_elses() {
     let store = dir.open();
     let held = create(&store, None, "web", false);
     assert_eq!(kind(store.container("web").unwrap().hold()), Kind::InUse);
-    let seen = store.container("web").unwrap();
+    let (seen, again) = (store.container("web").unwrap(), store.container("web").unwrap());
     store.remove(held).unwrap();
+    assert_eq!(kind(again.hold()), Kind::NotFound, "a spare directory is no container");
     // The directory was recycled; what was seen before must not hold another's.
     let other = create(&store, None, "other", false);
     assert!(matches!(kind(seen.hold()), Kind::InUse | Kind::NotFound));
@@ -386,6 +387,37 @@ fn clean_but(store: &Store, findings: &[Finding], held: Held) {
     assert_eq!(store.check(false).unwrap(), [], "what is held is on its way");
     drop(held);
     assert_eq!(store.check(false).unwrap(), findings);
+}
+
+/// Mounts a container's overlay, volatile, in a mount namespace that ends with the script.
+fn in_overlay(dir: &Dir, held: &Held, script: &str) {
+    let (root, at) = (dir.0.display(), held.path());
+    let mount = format!(
+        "mount -t overlay none -o lowerdir={root}/skeleton,upperdir={root}/{at}/upper,workdir={root}/{at}/work,volatile /mnt"
+    );
+    let output =
+        Command::new("unshare").args(["-m", "sh", "-c", &format!("{mount} && cd /mnt && {script}")]).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_container_that_was_mounted_and_wrote_nothing_is_recycled_and_mounts_again() {
+    let dir = Dir::new();
+    let store = dir.open();
+    for _ in 0..3 {
+        let held = create(&store, None, "web", true);
+        in_overlay(&dir, &held, "ls etc");
+        assert!(dir.path(&held.path()).join("work/work/incompat/volatile").exists());
+        store.remove(held).unwrap();
+        assert_eq!(names_in(&dir.path("spare")), ["0"]);
+    }
+    let held = create(&store, None, "web", true);
+    in_overlay(&dir, &held, "echo x > x && chmod 700 . && rm x && touch y && rm y");
+    store.remove(held).unwrap();
+    assert!(names_in(&dir.path("spare")).is_empty(), "its root has another mode");
+    store.empty_trash().unwrap();
+    assert_eq!(store.check(false).unwrap(), []);
 }
 
 #[test]
