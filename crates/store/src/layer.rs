@@ -47,8 +47,11 @@ struct Stored {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LayerHandle {
-    /// A directory, relative to [`Store::root`].
-    Dir(String),
+    /// A directory.
+    Dir {
+        /// Relative to [`Store::root`].
+        path: String,
+    },
 }
 
 /// A layer in the store.
@@ -133,14 +136,14 @@ impl Store {
         Ok(trusted.then(|| Layer {
             diff_id: diff_id.clone(),
             meta: stored.meta,
-            handle: LayerHandle::Dir(format!("{}/fs", dir_of(diff_id))),
+            handle: LayerHandle::Dir { path: format!("{}/fs", dir_of(diff_id)) },
         }))
     }
 
     /// Where the layer's content is. Looks at nothing: for images and containers in the store, whose
     /// layers exist by the store's invariants.
     pub fn layer_handle(&self, diff_id: &DiffId) -> LayerHandle {
-        LayerHandle::Dir(format!("{}/fs", dir_of(diff_id)))
+        LayerHandle::Dir { path: format!("{}/fs", dir_of(diff_id)) }
     }
 
     /// What is known of a layer that an image names.

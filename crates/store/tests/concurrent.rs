@@ -137,7 +137,7 @@ fn images_come_and_go_while_others_load_the_same_layers() {
             let name = format!("x{number}:{round}");
             let image = put_image(&store, &["base", &format!("{}", round % 3)], &name, &[&name]);
             for layer in &image.record.layers {
-                let LayerHandle::Dir(path) = store.layer_handle(layer) else { panic!("not a directory") };
+                let LayerHandle::Dir { path } = store.layer_handle(layer) else { panic!("not a directory") };
                 assert!(dir.path(&path).join("file").is_file());
             }
             store.remove_image(&name, ImageRemoval::default()).unwrap();
