@@ -182,7 +182,7 @@ fn a_tag_given_by_many_leads_to_one_of_their_images() {
 
 #[test]
 fn five_thousand_containers_are_no_obstacle() {
-    let dir = Dir::new();
+    let dir = Dir::in_memory();
     let store = dir.open();
     let shared = store.share().unwrap();
     for number in 0..5000 {

@@ -14,9 +14,19 @@ pub struct Dir(pub PathBuf);
 
 impl Dir {
     pub fn new() -> Self {
+        Self::below("/var/tmp")
+    }
+
+    /// On tmpfs: for many files. ext4 without journal does not reuse an inode within a minute of its
+    /// deletion, and searches past all of them (recently_deleted() in fs/ext4/ialloc.c).
+    pub fn in_memory() -> Self {
+        Self::below("/dev/shm")
+    }
+
+    fn below(parent: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = PathBuf::from(format!("/var/tmp/hull-store-{}-{number}", std::process::id()));
+        let path = PathBuf::from(format!("{parent}/hull-store-{}-{number}", std::process::id()));
         std::fs::create_dir(&path).unwrap();
         Self(path)
     }
