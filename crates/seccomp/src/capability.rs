@@ -1,5 +1,6 @@
 //! Capabilities: names, sets, and docker's way of adding and dropping them.
 
+use crate::number::same;
 use crate::{Error, Kind, Result};
 use oci::runtime::Capability as Name;
 use std::fmt;
@@ -32,6 +33,15 @@ impl Capability {
     /// Its number, as in linux/capability.h.
     pub fn number(self) -> u8 {
         self.0
+    }
+
+    /// One that is written in this crate, without `CAP_`; a wrong name does not compile.
+    pub(crate) const fn known(name: &str) -> Self {
+        let mut number = 0;
+        while !same(NAMES[number].0.as_bytes(), name.as_bytes()) {
+            number += 1;
+        }
+        Self(number as u8)
     }
 
     /// The same in the words of the runtime-spec.

@@ -9,6 +9,8 @@
 //!                                                                  └ assemble  search tree → instructions
 //! ```
 //!
+//! `default_program` goes from the table to the program at once: a start finds cold caches, where names cost most.
+//!
 //! It is pure: nothing here asks the host anything or makes a system call; what a rule may depend on
 //! (capabilities, kernel version) is passed in. It is not libseccomp: it knows the ABIs that hull runs on
 //! (x86-64 with x32 and i386, aarch64 with arm), and no others.
@@ -32,7 +34,7 @@ pub use capability::{Capabilities, Capability};
 pub use docker::from_docker_json;
 pub use number::{number, numbers};
 pub use profile::default_profile;
-pub use program::{Program, compile, compile_for};
+pub use program::{Program, compile, compile_for, default_program};
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

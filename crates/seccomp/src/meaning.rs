@@ -5,7 +5,7 @@
 //! without conditions beats those with; of rules with conditions the first that holds counts; conditions
 //! that name one argument twice are alternatives, otherwise all must hold.
 
-use crate::number::{CALLS, X, row};
+use crate::number::{ROWS, number_of, row};
 use crate::{Abi, Error, Kind, Result};
 use oci::runtime::{
     LinuxSeccomp, LinuxSeccompAction as Action, LinuxSeccompArg as Argument, LinuxSeccompArgBuilder,
@@ -39,16 +39,19 @@ pub(crate) struct Meaning {
 
 impl Meaning {
     pub(crate) fn of(profile: &LinuxSeccomp) -> Result<Self> {
-        let default = ret(profile.default_action(), profile.default_errno_ret())?;
         if profile.default_action() == Action::ScmpActNotify {
             return Err(Error::new(Kind::Invalid, "SCMP_ACT_NOTIFY cannot be used as default action"));
         }
-        let verdicts = vec![Verdict { cases: Vec::new(), otherwise: default }];
-        let mut meaning = Self { verdicts, rows: vec![0; CALLS.len()], named: vec![false; CALLS.len()] };
+        let mut meaning = Self::new(ret(profile.default_action(), profile.default_errno_ret())?);
         for rule in profile.syscalls().iter().flatten() {
             meaning.add(rule)?;
         }
         Ok(meaning)
+    }
+
+    pub(crate) fn new(default: u32) -> Self {
+        let verdicts = vec![Verdict { cases: Vec::new(), otherwise: default }];
+        Self { verdicts, rows: vec![0; ROWS], named: vec![false; ROWS] }
     }
 
     pub(crate) fn default(&self) -> u32 {
@@ -60,19 +63,19 @@ impl Meaning {
         let cases = cases(rule.args().as_deref().unwrap_or_default(), action)?;
         for name in rule.names() {
             check_name(name, rule.action())?;
-            let Some(row) = row(name) else { continue };
-            self.named[row] = true;
-            if action != self.default() {
-                self.decide(row, action, &cases);
+            if let Some(row) = row(name) {
+                self.say(row, action, &cases);
             }
         }
         Ok(())
     }
 
-    fn decide(&mut self, row: usize, action: u32, cases: &[Case]) {
+    /// What one rule says of one call; without cases it says it whatever the arguments.
+    pub(crate) fn say(&mut self, row: usize, action: u32, cases: &[Case]) {
+        self.named[row] = true;
         let now = self.rows[row];
         let is_settled = now != 0 && self.verdicts[usize::from(now)].cases.is_empty();
-        if is_settled {
+        if is_settled || action == self.default() {
             return;
         }
         match (cases.is_empty(), now) {
@@ -101,14 +104,14 @@ impl Meaning {
 
     /// The calls of an ABI that have a verdict of their own.
     pub(crate) fn decided(&self, abi: Abi) -> impl Iterator<Item = (u32, u16)> {
-        let rows = CALLS.iter().zip(&self.rows).filter(|(_, verdict)| **verdict != 0);
-        rows.map(move |(call, verdict)| (call.1[abi as usize], *verdict)).filter(|(number, _)| *number != X)
+        let rows = self.rows.iter().enumerate().filter(|(_, verdict)| **verdict != 0);
+        rows.filter_map(move |(row, verdict)| Some((number_of(row, abi)?, *verdict)))
     }
 
     /// The highest number below `limit` that the profile names.
     pub(crate) fn highest(&self, abi: Abi, limit: u32) -> Option<u32> {
-        let named = CALLS.iter().zip(&self.named).filter(|(_, named)| **named);
-        named.map(|(call, _)| call.1[abi as usize]).filter(|number| *number < limit).max()
+        let named = self.named.iter().enumerate().filter(|(_, named)| **named);
+        named.filter_map(|(row, _)| number_of(row, abi)).filter(|number| *number < limit).max()
     }
 }
 
@@ -220,7 +223,7 @@ impl Meaning {
             return None;
         }
         verdict.cases.extend(carried.iter().filter_map(|(name, number)| self.carried(name, *number)));
-        Some((CALLS[row].1[Abi::I386 as usize], self.push(verdict)))
+        Some((number_of(row, Abi::I386)?, self.push(verdict)))
     }
 
     fn carried(&self, name: &str, number: u64) -> Option<Case> {

@@ -6,22 +6,82 @@
 use crate::Abi;
 
 /// No such call.
-pub(crate) const X: u32 = u32::MAX;
+const X: u32 = u32::MAX;
 
 /// A name, and the number by [`Abi`]: x86-64, x32, i386, aarch64, arm.
-pub(crate) struct Call(pub(crate) &'static str, pub(crate) [u32; 5]);
+struct Call(&'static str, [u32; 5]);
 
-const SLOTS: usize = 2048;
+// The table is for readers. A start finds all caches cold, so that what the program uses is made of it by the
+// compiler: columns of 16 bits, names end to end, and no pointers, which a static-pie relocates when it starts.
+
+/// How many names there are. A name's place is its row.
+pub(crate) const ROWS: usize = CALLS.len();
+
+/// Numbers by ABI and row: [`NONE`], or from [`PRIVATE_MARK`] on the private calls of arm.
+static NUMBERS: [[u16; ROWS]; 5] = columns();
+static NAMES: [u8; LENGTH] = names();
+static ENDS: [u16; ROWS + 1] = ends();
+
+/// Rows by the hash of their name: open addressing with linear probing.
+static INDEX: [u16; SLOTS] = INDEXED;
+const INDEXED: [u16; SLOTS] = index();
+
+const NONE: u16 = u16::MAX;
+const PRIVATE_MARK: u16 = 0xfff0;
+const SLOTS: usize = 1024;
 const EMPTY: u16 = u16::MAX;
+const LENGTH: usize = ends()[ROWS] as usize;
 
-/// Open addressing with linear probing, filled by the compiler: a profile names some 400 calls,
-/// and each look-up is on the path of every start.
-static INDEX: [u16; SLOTS] = index();
+/// From here on are the few private calls of arm (`__ARM_NR_BASE`), apart from all others.
+pub(crate) const PRIVATE: u32 = 0xf_0000;
+
+const fn columns() -> [[u16; ROWS]; 5] {
+    let mut columns = [[NONE; ROWS]; 5];
+    let mut at = 0;
+    while at < 5 * ROWS {
+        let (abi, row) = (at / ROWS, at % ROWS);
+        columns[abi][row] = packed(CALLS[row].1[abi]);
+        at += 1;
+    }
+    columns
+}
+
+const fn packed(number: u32) -> u16 {
+    match number {
+        X => NONE,
+        PRIVATE.. => PRIVATE_MARK + (number - PRIVATE) as u16,
+        _ => number as u16,
+    }
+}
+
+const fn ends() -> [u16; ROWS + 1] {
+    let mut ends = [0; ROWS + 1];
+    let mut row = 0;
+    while row < ROWS {
+        ends[row + 1] = ends[row] + CALLS[row].0.len() as u16;
+        row += 1;
+    }
+    ends
+}
+
+const fn names() -> [u8; LENGTH] {
+    let mut names = [0; LENGTH];
+    let (mut row, mut to) = (0, 0);
+    while row < ROWS {
+        let (name, mut from) = (CALLS[row].0.as_bytes(), 0);
+        while from < name.len() {
+            names[to] = name[from];
+            (from, to) = (from + 1, to + 1);
+        }
+        row += 1;
+    }
+    names
+}
 
 const fn index() -> [u16; SLOTS] {
     let mut slots = [EMPTY; SLOTS];
     let mut row = 0;
-    while row < CALLS.len() {
+    while row < ROWS {
         let mut slot = hash(CALLS[row].0.as_bytes());
         while slots[slot] != EMPTY {
             slot = (slot + 1) % SLOTS;
@@ -43,12 +103,40 @@ const fn hash(name: &[u8]) -> usize {
     (hash ^ (hash >> 15)) as usize % SLOTS
 }
 
-/// The row of a name in [`CALLS`].
+/// The rows of names that are written in this crate; one that is not in the table does not compile.
+pub(crate) const fn rows<const N: usize>(names: [&str; N]) -> [u16; N] {
+    let mut rows = [0; N];
+    let mut at = 0;
+    while at < N {
+        rows[at] = known(names[at].as_bytes());
+        at += 1;
+    }
+    rows
+}
+
+const fn known(name: &[u8]) -> u16 {
+    let mut slot = hash(name);
+    while !same(CALLS[INDEXED[slot] as usize].0.as_bytes(), name) {
+        slot = (slot + 1) % SLOTS;
+    }
+    INDEXED[slot]
+}
+
+/// Equality of bytes for the compiler.
+pub(crate) const fn same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
+/// The row of a name.
 pub(crate) fn row(name: &str) -> Option<usize> {
     let mut slot = hash(name.as_bytes());
     while INDEX[slot] != EMPTY {
-        let row = INDEX[slot] as usize;
-        if CALLS[row].0 == name {
+        let row = usize::from(INDEX[slot]);
+        if bytes(row) == name.as_bytes() {
             return Some(row);
         }
         slot = (slot + 1) % SLOTS;
@@ -56,19 +144,37 @@ pub(crate) fn row(name: &str) -> Option<usize> {
     None
 }
 
+fn bytes(row: usize) -> &'static [u8] {
+    &NAMES[usize::from(ENDS[row])..usize::from(ENDS[row + 1])]
+}
+
+/// The name of a row.
+pub(crate) fn name(row: usize) -> &'static str {
+    // All are ASCII.
+    str::from_utf8(bytes(row)).unwrap_or_default()
+}
+
+/// The number of a row's call, if the ABI has it; x32 without its bit 30.
+pub(crate) fn number_of(row: usize, abi: Abi) -> Option<u32> {
+    match NUMBERS[abi as usize][row] {
+        NONE => None,
+        private @ PRIVATE_MARK.. => Some(PRIVATE + u32::from(private - PRIVATE_MARK)),
+        number => Some(number.into()),
+    }
+}
+
 /// The number of a call, if the ABI has it; x32 without its bit 30.
 pub fn number(name: &str, abi: Abi) -> Option<u32> {
-    let number = CALLS[row(name)?].1[abi as usize];
-    (number != X).then_some(number)
+    number_of(row(name)?, abi)
 }
 
 /// The names of all calls that an ABI has, in alphabetical order, with their numbers.
 pub fn numbers(abi: Abi) -> impl Iterator<Item = (&'static str, u32)> {
-    CALLS.iter().map(move |call| (call.0, call.1[abi as usize])).filter(|(_, number)| *number != X)
+    (0..ROWS).filter_map(move |row| Some((name(row), number_of(row, abi)?)))
 }
 
 #[rustfmt::skip]
-pub(crate) static CALLS: [Call; 484] = [
+const CALLS: [Call; 485] = [
     Call("_llseek", [X, X, 140, X, 140]),
     Call("_newselect", [X, X, 142, X, 142]),
     Call("_sysctl", [156, X, 149, X, 149]),
@@ -389,6 +495,7 @@ pub(crate) static CALLS: [Call; 484] = [
     Call("renameat2", [316, 316, 353, 276, 382]),
     Call("request_key", [249, 249, 287, 218, 310]),
     Call("restart_syscall", [219, 219, 0, 128, 0]),
+    Call("riscv_hwprobe", [X, X, X, X, X]),
     Call("rmdir", [84, 84, 40, X, 40]),
     Call("rseq", [334, 334, 386, 293, 398]),
     Call("rt_sigaction", [13, 512, 174, 134, 174]),
@@ -562,7 +669,9 @@ mod tests {
     #[test]
     fn every_name_is_found_and_names_are_sorted() {
         for (at, call) in CALLS.iter().enumerate() {
-            assert_eq!(row(call.0), Some(at), "{}", call.0);
+            assert_eq!((row(call.0), name(at)), (Some(at), call.0));
+            let numbers = Abi::ALL.map(|abi| number_of(at, abi).unwrap_or(X));
+            assert_eq!(numbers, call.1, "{}", call.0);
         }
         assert!(CALLS.windows(2).all(|pair| pair[0].0 < pair[1].0));
         assert_eq!(row("no_such_call"), None);

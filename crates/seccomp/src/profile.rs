@@ -4,15 +4,24 @@
 //! EPERM, and what is newer than everything here with ENOSYS. Rules of machines that hull does
 //! not run on (s390x, ppc64le, riscv64, mips) are left out.
 
-use crate::meaning::condition;
+use crate::meaning::{ALLOW, Case, ERRNO, Meaning, condition};
+use crate::number::{name, rows};
 use crate::{Abi, Capabilities, Capability};
 use oci::runtime::{
     Arch, LinuxSeccomp, LinuxSeccompAction as Action, LinuxSeccompOperator as Operator, LinuxSyscall,
 };
 
+/// Rows of names, found by the compiler.
+macro_rules! calls {
+    ($($name:literal),* $(,)?) => {
+        &const { rows([$($name),*]) }
+    };
+}
+
 /// Some calls, when the line applies, and what then happens to them.
 struct Line {
-    calls: &'static [&'static str],
+    /// Rows of the number table.
+    calls: &'static [u16],
     when: When,
     /// Index, operator, value, second value.
     argument: Option<(usize, Operator, u64, u64)>,
@@ -24,31 +33,34 @@ struct Line {
 enum When {
     Always,
     /// The container may have the capability (its bounding set does).
-    Can(&'static str),
+    Can(Capability),
     /// It may not.
-    Cannot(&'static str),
+    Cannot(Capability),
     /// The kernel is this or newer.
     Since((u32, u32)),
     /// On this machine, whatever its secondary ABIs.
     On(Abi),
 }
 
-const fn line(when: When, calls: &'static [&'static str]) -> Line {
+const fn line(when: When, calls: &'static [u16]) -> Line {
     Line { calls, when, argument: None, errno: None }
 }
 
-const fn argument(
-    calls: &'static [&'static str],
-    when: When,
-    operator: Operator,
-    value: u64,
-    second: u64,
-) -> Line {
+const fn argument(calls: &'static [u16], when: When, operator: Operator, value: u64, second: u64) -> Line {
     Line { calls, when, argument: Some((0, operator, value, second)), errno: None }
+}
+
+const fn can(name: &str) -> When {
+    When::Can(Capability::known(name))
+}
+
+const fn cannot(name: &str) -> When {
+    When::Cannot(Capability::known(name))
 }
 
 /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET: the namespaces.
 const NAMESPACES: u64 = 0x7e02_0000;
+const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;
 
 use When::{Always, Can, Cannot, On, Since};
@@ -56,59 +68,58 @@ use When::{Always, Can, Cannot, On, Since};
 static TABLE: [Line; 29] = [
     line(Always, ALWAYS),
     // Before 4.8 a tracer could change the call after the filter had seen it (commit 93e35efb8de4).
-    line(Since((4, 8)), &["process_vm_readv", "process_vm_writev", "ptrace"]),
+    line(Since((4, 8)), calls!["process_vm_readv", "process_vm_writev", "ptrace"]),
     // All families but AF_ALG (38) and AF_VSOCK (40), which is not namespaced.
-    argument(&["socket"], Always, Operator::ScmpCmpLt, 38, 0),
-    argument(&["socket"], Always, Operator::ScmpCmpEq, 39, 0),
-    argument(&["socket"], Always, Operator::ScmpCmpGt, 40, 0),
+    argument(calls!["socket"], Always, Operator::ScmpCmpLt, 38, 0),
+    argument(calls!["socket"], Always, Operator::ScmpCmpEq, 39, 0),
+    argument(calls!["socket"], Always, Operator::ScmpCmpGt, 40, 0),
     // PER_LINUX, PER_LINUX32, both with UNAME26, and the question what it is.
-    argument(&["personality"], Always, Operator::ScmpCmpEq, 0, 0),
-    argument(&["personality"], Always, Operator::ScmpCmpEq, 8, 0),
-    argument(&["personality"], Always, Operator::ScmpCmpEq, 0x20000, 0),
-    argument(&["personality"], Always, Operator::ScmpCmpEq, 0x20008, 0),
-    argument(&["personality"], Always, Operator::ScmpCmpEq, 0xffff_ffff, 0),
+    argument(calls!["personality"], Always, Operator::ScmpCmpEq, 0, 0),
+    argument(calls!["personality"], Always, Operator::ScmpCmpEq, 8, 0),
+    argument(calls!["personality"], Always, Operator::ScmpCmpEq, 0x20000, 0),
+    argument(calls!["personality"], Always, Operator::ScmpCmpEq, 0x20008, 0),
+    argument(calls!["personality"], Always, Operator::ScmpCmpEq, 0xffff_ffff, 0),
     line(
         On(Abi::Aarch64),
-        &[
+        calls![
             "arm_fadvise64_64",
             "arm_sync_file_range",
             "sync_file_range2",
             "breakpoint",
             "cacheflush",
-            "set_tls",
+            "set_tls"
         ],
     ),
-    line(On(Abi::X86_64), &["arch_prctl"]),
-    line(On(Abi::X86_64), &["modify_ldt"]),
-    line(Can("DAC_READ_SEARCH"), &["open_by_handle_at"]),
-    line(Can("SYS_ADMIN"), ADMIN),
-    argument(&["clone"], Cannot("SYS_ADMIN"), Operator::ScmpCmpMaskedEq, NAMESPACES, 0),
+    line(On(Abi::X86_64), calls!["arch_prctl"]),
+    line(On(Abi::X86_64), calls!["modify_ldt"]),
+    line(can("DAC_READ_SEARCH"), calls!["open_by_handle_at"]),
+    line(can("SYS_ADMIN"), ADMIN),
+    argument(calls!["clone"], cannot("SYS_ADMIN"), Operator::ScmpCmpMaskedEq, NAMESPACES, 0),
     // Its flags are in memory, out of a filter's sight; libc falls back to clone on ENOSYS only.
-    Line { calls: &["clone3"], when: Cannot("SYS_ADMIN"), argument: None, errno: Some(ENOSYS) },
-    line(Can("SYS_BOOT"), &["reboot"]),
-    line(Can("SYS_CHROOT"), &["chroot"]),
-    line(Can("SYS_MODULE"), &["delete_module", "init_module", "finit_module"]),
-    line(Can("SYS_PACCT"), &["acct"]),
+    Line { calls: calls!["clone3"], when: cannot("SYS_ADMIN"), argument: None, errno: Some(ENOSYS) },
+    line(can("SYS_BOOT"), calls!["reboot"]),
+    line(can("SYS_CHROOT"), calls!["chroot"]),
+    line(can("SYS_MODULE"), calls!["delete_module", "init_module", "finit_module"]),
+    line(can("SYS_PACCT"), calls!["acct"]),
     line(
-        Can("SYS_PTRACE"),
-        &["kcmp", "pidfd_getfd", "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace"],
+        can("SYS_PTRACE"),
+        calls!["kcmp", "pidfd_getfd", "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace"],
     ),
-    line(Can("SYS_RAWIO"), &["iopl", "ioperm"]),
-    line(Can("SYS_TIME"), &["settimeofday", "stime", "clock_settime", "clock_settime64"]),
-    line(Can("SYS_TTY_CONFIG"), &["vhangup"]),
-    line(Can("SYS_NICE"), &["get_mempolicy", "mbind", "set_mempolicy", "set_mempolicy_home_node"]),
-    line(Can("SYSLOG"), &["syslog"]),
-    line(Can("BPF"), &["bpf"]),
-    line(Can("PERFMON"), &["perf_event_open"]),
+    line(can("SYS_RAWIO"), calls!["iopl", "ioperm"]),
+    line(can("SYS_TIME"), calls!["settimeofday", "stime", "clock_settime", "clock_settime64"]),
+    line(can("SYS_TTY_CONFIG"), calls!["vhangup"]),
+    line(can("SYS_NICE"), calls!["get_mempolicy", "mbind", "set_mempolicy", "set_mempolicy_home_node"]),
+    line(can("SYSLOG"), calls!["syslog"]),
+    line(can("BPF"), calls!["bpf"]),
+    line(can("PERFMON"), calls!["perf_event_open"]),
 ];
 
 impl When {
     fn applies(&self, caps: Capabilities, kernel: (u32, u32)) -> bool {
-        let can = |name: &str| name.parse::<Capability>().is_ok_and(|capability| caps.contains(capability));
         match self {
             Always => true,
-            Can(name) => can(name),
-            Cannot(name) => !can(name),
+            Can(capability) => caps.contains(*capability),
+            Cannot(capability) => !caps.contains(*capability),
             Since(version) => kernel >= *version,
             On(abi) => *abi == Abi::NATIVE,
         }
@@ -116,9 +127,21 @@ impl When {
 }
 
 impl Line {
+    fn action(&self) -> u32 {
+        self.errno.map_or(ALLOW, |errno| ERRNO | errno)
+    }
+
+    fn cases(&self) -> Vec<Case> {
+        let case = |(index, operator, value, second)| Case {
+            conditions: vec![condition(index, operator, value, second)],
+            action: self.action(),
+        };
+        self.argument.map(case).into_iter().collect()
+    }
+
     fn to_rule(&self) -> LinuxSyscall {
         let action = if self.errno.is_some() { Action::ScmpActErrno } else { Action::ScmpActAllow };
-        let names: Vec<String> = self.calls.iter().map(|name| String::from(*name)).collect();
+        let names: Vec<String> = self.calls.iter().map(|row| name(usize::from(*row)).to_string()).collect();
         let mut rule = LinuxSyscall::default();
         rule.set_names(names).set_action(action).set_errno_ret(self.errno);
         rule.set_args(
@@ -134,22 +157,30 @@ impl Line {
 pub fn default_profile(caps: Capabilities, kernel: (u32, u32)) -> LinuxSeccomp {
     let rules = TABLE.iter().filter(|line| line.when.applies(caps, kernel)).map(Line::to_rule).collect();
     let mut profile = LinuxSeccomp::default();
-    profile.set_default_action(Action::ScmpActErrno).set_default_errno_ret(Some(1));
-    profile.set_architectures(Some(architectures())).set_syscalls(Some(rules));
+    profile.set_default_action(Action::ScmpActErrno).set_default_errno_ret(Some(EPERM));
+    profile.set_architectures(Some(ARCHITECTURES.to_vec())).set_syscalls(Some(rules));
     profile
 }
 
-/// This machine's ABI, and those of older programs that it runs.
-fn architectures() -> Vec<Arch> {
-    match Abi::NATIVE {
-        Abi::Aarch64 => vec![Arch::ScmpArchAarch64, Arch::ScmpArchArm],
-        _ => vec![Arch::ScmpArchX86_64, Arch::ScmpArchX86, Arch::ScmpArchX32],
+/// What the profile means, without its names.
+pub(crate) fn meaning(caps: Capabilities, kernel: (u32, u32)) -> Meaning {
+    let mut meaning = Meaning::new(ERRNO | EPERM);
+    for line in TABLE.iter().filter(|line| line.when.applies(caps, kernel)) {
+        let (action, cases) = (line.action(), line.cases());
+        line.calls.iter().for_each(|row| meaning.say(usize::from(*row), action, &cases));
     }
+    meaning
 }
+
+/// This machine's ABI, and those of older programs that it runs.
+pub(crate) const ARCHITECTURES: &[Arch] = match Abi::NATIVE {
+    Abi::Aarch64 => &[Arch::ScmpArchAarch64, Arch::ScmpArchArm],
+    _ => &[Arch::ScmpArchX86_64, Arch::ScmpArchX86, Arch::ScmpArchX32],
+};
 
 /// What every container may call.
 #[rustfmt::skip]
-const ALWAYS: &[&str] = &[
+const ALWAYS: &[u16] = calls![
     "accept", "accept4", "access", "adjtimex", "alarm", "bind", "brk", "cachestat", "capget", "capset",
     "chdir", "chmod", "chown", "chown32", "clock_adjtime", "clock_adjtime64", "clock_getres",
     "clock_getres_time64", "clock_gettime", "clock_gettime64", "clock_nanosleep",
@@ -205,7 +236,7 @@ const ALWAYS: &[&str] = &[
 
 /// What CAP_SYS_ADMIN opens.
 #[rustfmt::skip]
-const ADMIN: &[&str] = &[
+const ADMIN: &[u16] = calls![
     "bpf", "clone", "clone3", "fanotify_init", "fsconfig", "fsmount", "fsopen", "fspick",
     "lookup_dcookie", "lsm_get_self_attr", "lsm_list_modules", "lsm_set_self_attr", "mount",
     "mount_setattr", "move_mount", "open_tree", "perf_event_open", "quotactl", "quotactl_fd",

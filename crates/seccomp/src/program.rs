@@ -2,7 +2,8 @@
 
 use crate::assemble::{Assembler, Range, Section};
 use crate::meaning::{ERRNO, KILL_THREAD, Meaning, NOTIFY, is_permissive};
-use crate::{Abi, Error, Kind, Result, X32_BIT};
+use crate::number::PRIVATE;
+use crate::{Abi, Capabilities, Error, Kind, Result, X32_BIT, profile};
 use oci::runtime::{Arch, LinuxSeccomp, LinuxSeccompFilterFlag as Flag};
 use sys::seccomp::{Flags, Instruction};
 
@@ -15,8 +16,6 @@ pub struct Program {
     pub flags: Flags,
 }
 
-/// From here on are the few private calls of arm (`__ARM_NR_BASE`), apart from all others.
-const PRIVATE: u32 = 0xf_0000;
 const ENOSYS: u32 = 38;
 /// BPF_MAXINSNS of linux/bpf_common.h
 const LONGEST: usize = 4096;
@@ -35,12 +34,24 @@ pub fn compile(profile: &LinuxSeccomp) -> Result<Program> {
 pub fn compile_for(native: Abi, profile: &LinuxSeccomp) -> Result<Program> {
     let mut meaning = Meaning::of(profile)?;
     let abis = abis(native, profile.architectures().as_deref().unwrap_or_default());
-    let sections = sections(&mut meaning, &abis);
-    let instructions = Assembler::new(&meaning.verdicts).program(&sections, KILL_THREAD);
-    match instructions.len() <= LONGEST {
-        true => Ok(Program { flags: flags(profile, &meaning)?, instructions }),
-        false => Err(Error::new(Kind::Unsupported, too_long(instructions.len()))),
+    let flags = flags(profile, &meaning);
+    let program = Program { instructions: assemble(&mut meaning, &abis), flags };
+    match program.instructions.len() <= LONGEST {
+        true => Ok(program),
+        false => Err(Error::new(Kind::Unsupported, too_long(program.instructions.len()))),
     }
+}
+
+/// The program of [`default_profile`](crate::default_profile), from the table without the detour by names.
+pub fn default_program(caps: Capabilities, kernel: (u32, u32)) -> Program {
+    let mut meaning = profile::meaning(caps, kernel);
+    let abis = abis(Abi::NATIVE, profile::ARCHITECTURES);
+    Program { instructions: assemble(&mut meaning, &abis), flags: Flags::SPEC_ALLOW }
+}
+
+fn assemble(meaning: &mut Meaning, abis: &[Abi]) -> Vec<Instruction> {
+    let sections = sections(meaning, abis);
+    Assembler::new(&meaning.verdicts).program(&sections, KILL_THREAD)
 }
 
 fn too_long(length: usize) -> String {
@@ -129,7 +140,7 @@ fn append(ranges: &mut Vec<Range>, range: Range) {
     }
 }
 
-fn flags(profile: &LinuxSeccomp, meaning: &Meaning) -> Result<Flags> {
+fn flags(profile: &LinuxSeccomp, meaning: &Meaning) -> Flags {
     // runc's default: the mitigation costs far more than a filter gains by it.
     let mut flags = match profile.flags() {
         None => Flags::SPEC_ALLOW,
@@ -143,7 +154,7 @@ fn flags(profile: &LinuxSeccomp, meaning: &Meaning) -> Result<Flags> {
         // The kernel refuses it without a listener, whom alone it concerns.
         false => flags -= Flags::WAIT_KILLABLE_RECV,
     }
-    Ok(flags)
+    flags
 }
 
 fn flag(flag: &Flag) -> Flags {

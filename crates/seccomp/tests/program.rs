@@ -8,7 +8,8 @@ use oci::runtime::{
 };
 use proptest::prelude::*;
 use seccomp::{
-    Abi, Capabilities, Program, X32_BIT, compile_for, default_profile, from_docker_json, number, numbers,
+    Abi, Capabilities, Program, X32_BIT, compile_for, default_profile, default_program, from_docker_json,
+    number, numbers,
 };
 use sys::seccomp::Instruction;
 
@@ -294,6 +295,8 @@ fn the_table_is_dockers_file() {
             let caps = Capabilities::from_bits(bits);
             let file = from_docker_json(text, caps, kernel).unwrap().unwrap();
             assert_eq!(default_profile(caps, kernel), file, "{caps:?} {kernel:?}");
+            let program = compile_for(Abi::NATIVE, &file).unwrap();
+            assert_eq!(default_program(caps, kernel), program, "{caps:?} {kernel:?}");
         }
     }
 }
