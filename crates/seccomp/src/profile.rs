@@ -51,11 +51,11 @@ const fn argument(calls: &'static [u16], when: When, operator: Operator, value: 
 }
 
 const fn can(name: &str) -> When {
-    When::Can(Capability::known(name))
+    Can(Capability::known(name))
 }
 
 const fn cannot(name: &str) -> When {
-    When::Cannot(Capability::known(name))
+    Cannot(Capability::known(name))
 }
 
 /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET: the namespaces.

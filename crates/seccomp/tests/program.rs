@@ -209,6 +209,19 @@ const VALUES: [u64; 9] = [0, 1, 2, 39, 40, 0x7e02_0000, 0xffff_ffff, 0x1_0000_00
 
 const X86: [Arch; 3] = [Arch::ScmpArchX86_64, Arch::ScmpArchX86, Arch::ScmpArchX32];
 
+/// Values of members, right and wrong.
+const FRAGMENTS: [&str; 9] = [
+    "null",
+    "\"SCMP_ACT_ALLOW\"",
+    "\"SCMP_ACT_ERRNO\"",
+    "[\"SCMP_ARCH_X86\"]",
+    "[{\"architecture\":\"SCMP_ARCH_X86_64\",\"subArchitectures\":null}]",
+    "[{\"names\":[\"read\",\"\"],\"action\":\"SCMP_ACT_TRAP\"}]",
+    "[{\"name\":\"socket\",\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":99999,\"args\":[]}]",
+    "[{\"names\":[\"bpf\"],\"action\":\"SCMP_ACT_LOG\",\"args\":[{\"index\":9,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]}]",
+    "[\"SECCOMP_FILTER_FLAG_LOG\"]",
+];
+
 fn any_action() -> impl Strategy<Value = Action> {
     prop::sample::select(vec![
         Action::ScmpActAllow,
@@ -268,6 +281,24 @@ proptest! {
         sets in prop::collection::vec(prop::array::uniform6(prop::sample::select(VALUES.to_vec())), 4),
     ) {
         check(native, &profile(default, &archs, rules), &sets);
+    }
+
+    #[test]
+    fn no_file_makes_the_reader_panic(
+        members in prop::collection::vec(("[a-zA-Z]{0,12}", prop::sample::select(FRAGMENTS.to_vec())), 0..6),
+        text in ".{0,40}",
+    ) {
+        let known = ["defaultAction", "syscalls", "archMap", "architectures", "flags"];
+        let members = members.iter().enumerate().map(|(at, (name, value))| {
+            let name = known.get(at).copied().unwrap_or(name);
+            format!("\"{name}\":{value}")
+        });
+        let object = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
+        for text in [object, text] {
+            if let Ok(Some(profile)) = from_docker_json(&text, Capabilities::DEFAULT, (6, 18)) {
+                let _ = compile_for(Abi::X86_64, &profile);
+            }
+        }
     }
 }
 

@@ -301,15 +301,17 @@ fn etc(request: &RunRequest, facts: &Facts<'_>) -> Vec<Mount> {
 
 /// The shared memory of the IPC namespace that is joined.
 fn shm(request: &RunRequest, facts: &Facts<'_>) -> Result<Option<Mount>> {
-    let source = match &request.isolation.ipc {
+    let (source, map) = match &request.isolation.ipc {
         IpcNamespace::Private | IpcNamespace::Shareable | IpcNamespace::None => return Ok(None),
-        IpcNamespace::Host => Path::new("/dev/shm"),
+        IpcNamespace::Host => (Path::new("/dev/shm"), id_map(false, facts)),
+        // Made in the user namespace that is joined with it: its owners are right already.
         IpcNamespace::Container(name) => match &facts.joined.shm {
-            Some(path) => path,
+            Some(path) => (path.as_path(), None),
             None => return invalid(format!("cannot join IPC of container {name}: non-shareable IPC")),
         },
     };
-    Ok(Some(mount("/dev/shm", "bind", source, strings(&["rbind", "rprivate"]))))
+    let options = [Some("rbind"), Some("rprivate"), map].into_iter().flatten().map(String::from).collect();
+    Ok(Some(mount("/dev/shm", "bind", source, options)))
 }
 
 /// What tells of the host or lets it be harmed: hidden. docker 28, with GHSA-6fw5-f8r9-fgfm and GHSA-jq35-85cj-fj4p.

@@ -94,8 +94,10 @@ fn environment(request: &RunRequest, image: &ContainerConfig, facts: &Facts<'_>)
     let is_asked = |entry: &&String| asked.iter().any(|one| name(one) == name(entry));
     let images = image.env.iter().filter(|entry| !is_asked(entry));
     asked.iter().chain(images).for_each(|entry| set(&mut environment, entry));
-    if !environment.iter().any(|entry| name(entry) == "HOME") {
-        environment.push(format!("HOME={}", facts.user.home));
+    // As runc, which takes an empty one for none.
+    let has_home = environment.iter().any(|entry| name(entry) == "HOME" && entry != "HOME=");
+    if !has_home {
+        set(&mut environment, &format!("HOME={}", facts.user.home));
     }
     environment
 }

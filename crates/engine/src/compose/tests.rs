@@ -265,6 +265,8 @@ fn the_environment_follows_dockers_order() {
     });
     assert_eq!(env, json!(["PATH=/p", "HOSTNAME=me", "TERM=xterm", "A=2", "HOME=/h", "EMPTY="]));
     assert_eq!(at("/process/terminal", |request| request.streams.tty = true), true);
+    let env = at("/process/env", |request| request.process.env = vec!["HOME=".into()]);
+    assert_eq!(env, json!(["PATH=/bin", "HOSTNAME=4f3c1d2e5a6b", "HOME=/root", "LANG=C"]));
 }
 
 #[test]
@@ -625,6 +627,8 @@ fn shared_memory_is_sized_or_absent() {
     let shm = |change: fn(&mut RunRequest)| mounted("/dev/shm", change);
     assert_eq!(shm(|request| request.files.shm_size = Some(1 << 20))["options"][4], "size=1048576");
     assert_eq!(shm(|request| request.isolation.ipc = IpcNamespace::None), Value::Null);
+    let hosts = shm(|request| request.isolation.ipc = IpcNamespace::Host);
+    assert_eq!(hosts["options"], json!(["rbind", "rprivate", "ridmap"]));
 }
 
 #[test]
