@@ -8,6 +8,7 @@
 //! Invariants: every `unsafe` block says what it relies on and who keeps it; no function here
 //! prints, allocates global state or reads the environment.
 
+pub mod bpf;
 pub mod link;
 pub mod mount;
 pub mod process;

@@ -235,6 +235,20 @@ impl Vectors {
     }
 }
 
+/// Starts a program with every signal at its default and unblocked, whatever this process has done to its own.
+pub fn spawn_with_default_signals(
+    mut command: std::process::Command,
+) -> std::io::Result<std::process::Child> {
+    use std::os::unix::process::CommandExt;
+    let reset = || {
+        crate::signal::reset();
+        Ok(())
+    };
+    // SAFETY: between fork and exec only signal(2) and sigprocmask(2) are called, both async-signal-safe.
+    unsafe { command.pre_exec(reset) };
+    command.spawn()
+}
+
 /// Ends this process at once: no destructor, no atexit(3).
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: never returns, touches no memory.
