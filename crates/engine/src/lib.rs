@@ -1,1 +1,59 @@
 //! The nouns and the journeys: load, run, list, remove.
+//!
+//! What an edge (the command line, later HTTP and CRI) calls. A journey takes a request whose values
+//! are understood already, goes one way down through store and runtime, and returns data. Nothing here
+//! prints, reads the environment or knows how a word was typed.
+//!
+//! ```text
+//!              ┌─ image    load, import, tag, list, inspect, history, remove
+//!  request ──▶ ├─ compose  RunRequest + ImageConfig + facts ─▶ Spec   (pure)
+//!              ├─ run      Spec ─▶ container ─▶ exit code
+//!              ├─ container list, inspect, remove, diff
+//!              └─ system   info, df, prune, check
+//! ```
+
+pub mod compose;
+mod cleanup;
+pub mod container;
+mod error;
+pub mod init;
+pub mod request;
+mod rootfs;
+pub mod run;
+
+pub use error::{Error, Kind, Result};
+
+use error::from_store;
+use fault::Context;
+use std::path::Path;
+use store::Store;
+
+/// Everything that is kept in one root, and the host it is on.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) store: Store,
+    pub(crate) cgroups: cgroup::Host,
+}
+
+impl Engine {
+    /// Opens `root` (durable) and `run` (gone with a reboot), making them if they are not there.
+    pub fn open(root: &Path, run: &Path) -> Result<Self> {
+        let store = Store::open(root, run).map_err(from_store)?;
+        let cgroups = cgroup::Host::probe().or_err(Kind::Unsupported, || "look at the control groups".into())?;
+        Ok(Self { store, cgroups })
+    }
+
+    /// The store, for who shows what is in it.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+}
+
+/// docker's exit code for a run that did not come to its program's own.
+pub fn exit_code(error: &Error) -> i32 {
+    match error.kind() {
+        Kind::ProgramNotFound => 127,
+        Kind::ProgramNotExecutable => 126,
+        _ => 125,
+    }
+}

@@ -77,6 +77,20 @@ impl Overlay {
         Ok((made, held))
     }
 
+    /// The layers alone, merged and read-only, as a detached mount: to look files up in, gone when closed.
+    pub fn view(&self) -> Result<OwnedFd> {
+        let lower = self.open(&self.base, &self.lower)?;
+        match lower.as_slice() {
+            [only] => only.try_clone().map_err(|cause| Error::new(Kind::Kernel, "open a layer").caused_by(cause)),
+            several => self.mount(several, None),
+        }
+    }
+
+    /// The layers' directories, the topmost first.
+    pub fn open_layers(&self) -> Result<Vec<OwnedFd>> {
+        self.open(&self.base, &self.lower)
+    }
+
     fn open(&self, base: &OwnedFd, paths: &[PathBuf]) -> Result<Vec<OwnedFd>> {
         paths.iter().map(|path| open(base, path)).collect()
     }

@@ -5,7 +5,7 @@ use crate::failure::{Failure, Step};
 use crate::{Error, Kind, Result, refused};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 /// A container whose first process was born.
 #[derive(Debug)]
@@ -110,10 +110,10 @@ impl Running {
     }
 
     /// Sends a signal to the first process. One that has ended is no error.
-    pub fn kill(&self, signal: Signal) -> Result<()> {
-        match pidfd_send_signal(&self.pidfd, signal) {
+    pub fn kill(&self, signal: i32) -> Result<()> {
+        match sys::signal::send(&self.pidfd, signal) {
             Ok(()) | Err(Errno::SRCH) => Ok(()),
-            Err(errno) => Err(refused(errno, format!("send signal {}", signal.as_raw()))),
+            Err(errno) => Err(refused(errno, format!("send signal {signal}"))),
         }
     }
 

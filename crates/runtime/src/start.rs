@@ -94,7 +94,7 @@ impl Plan {
         self.set_limits(running.pid)?;
         // A child that died has said why: that is heard below, EPIPE here says less.
         told(channel.send(Tag::Mapped, &[]))?;
-        let (uid, gid) = self.namespaces.root;
+        let (uid, gid) = self.namespaces.host_ids(0, 0);
         let mapped = userns.as_ref().map(|userns| Mapped { userns: userns.as_fd(), uid, gid });
         let (root, held) = rootfs.make(mapped, true)?;
         running.held.extend(held);
@@ -195,7 +195,7 @@ fn write_proc(pid: Pid, name: &str, text: &str) -> Result<()> {
 
 /// Ends a container that was born and cannot live. Its own reason, if it gave one, is the better error.
 fn give_up(mut running: Running, error: Error) -> Error {
-    let _ = running.kill(rustix::process::Signal::KILL);
+    let _ = running.kill(rustix::process::Signal::KILL.as_raw());
     let error = match running.event() {
         Ok(crate::Event::Failed(own)) => own,
         _ => error,

@@ -120,6 +120,11 @@ impl Container {
         dir_of(&self.key)
     }
 
+    /// The directory that the container of an id has or will have, relative to [`Store::root`].
+    pub fn path_of(id: &ContainerId) -> String {
+        dir_of(&id.key())
+    }
+
     /// How it ended, if it has; a container that was started again has an old one until it ends.
     pub fn exit(&self) -> Result<Option<Exit>> {
         disk::read_record(&self.dir, "exit.json")

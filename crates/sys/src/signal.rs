@@ -85,6 +85,17 @@ pub fn next(descriptor: impl AsFd) -> Result<Option<c_int>> {
     }
 }
 
+/// Sends a signal, real-time ones as well, to the process that `pidfd` refers to.
+///
+/// # Errors
+/// ESRCH when it has ended, EPERM when it may not be sent one.
+pub fn send(pidfd: impl AsFd, signal: c_int) -> Result<()> {
+    let (info, flags) = (std::ptr::null::<libc::siginfo_t>(), 0);
+    // SAFETY: a null siginfo means: as kill(2) would fill it.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_fd().as_raw_fd(), signal, info, flags) };
+    check(result).map(drop)
+}
+
 /// Gives every signal its default action and unblocks all: what a new program expects.
 /// (An ignored signal stays ignored through execve(2), and Rust ignores SIGPIPE.)
 pub fn reset() {
@@ -100,9 +111,4 @@ pub fn reset() {
 pub fn restore_sigpipe() {
     // SAFETY: SIG_DFL is no function of ours.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-}
-
-/// SIGRTMIN and SIGRTMAX as programs see them.
-pub fn real_time_range() -> (c_int, c_int) {
-    (libc::SIGRTMIN(), libc::SIGRTMAX())
 }

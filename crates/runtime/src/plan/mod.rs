@@ -59,6 +59,12 @@ impl Plan {
         })
     }
 
+    /// The first process's user and group, as the host counts them; root's where an id has no line in the map.
+    pub fn host_owner(&self) -> (u32, u32) {
+        let identity = &self.process.identity;
+        self.namespaces.host_ids(identity.uid, identity.gid)
+    }
+
     /// Does the parent make `/dev`, that is: does the `Spec` mount a tmpfs there?
     pub(crate) fn makes_dev(&self) -> bool {
         self.mounts.iter().any(|mount| matches!(mount.source, Source::Dev(_)))

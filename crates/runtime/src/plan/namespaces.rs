@@ -24,8 +24,8 @@ pub(crate) struct NamespacePlan {
     pub(crate) joins: Vec<Join>,
     /// Text for `uid_map` and `gid_map`; some exactly if a user namespace is made.
     pub(crate) id_maps: Option<(String, String)>,
-    /// Host ids of the container's root.
-    pub(crate) root: (u32, u32),
+    pub(crate) uids: Map,
+    pub(crate) gids: Map,
     /// Text for `timens_offsets`.
     pub(crate) time_offsets: Option<String>,
 }
@@ -36,7 +36,8 @@ impl NamespacePlan {
             new: Namespaces::empty(),
             joins: Vec::new(),
             id_maps: None,
-            root: (0, 0),
+            uids: Map::default(),
+            gids: Map::default(),
             time_offsets: None,
         };
         for namespace in linux.namespaces().iter().flatten() {
@@ -72,6 +73,11 @@ impl NamespacePlan {
         self.new.contains(Namespaces::USER) && !self.new.contains(kind)
     }
 
+    /// Ids of the container as the host counts them.
+    pub(crate) fn host_ids(&self, uid: u32, gid: u32) -> (u32, u32) {
+        if self.is_hosts(Namespaces::USER) { (uid, gid) } else { (self.uids.host(uid), self.gids.host(gid)) }
+    }
+
     fn set_id_maps(&mut self, linux: &Linux) -> Result<()> {
         let (uids, gids) = (linux.uid_mappings().as_deref(), linux.gid_mappings().as_deref());
         match (uids.unwrap_or_default(), gids.unwrap_or_default()) {
@@ -80,12 +86,14 @@ impl NamespacePlan {
             }
             ([], []) => Ok(()),
             (uids, gids) if self.new.contains(Namespaces::USER) => {
-                self.root = (host_root(uids)?, host_root(gids)?);
+                self.uids = Map::new(uids)?;
+                self.gids = Map::new(gids)?;
                 self.id_maps = Some((map_text(uids), map_text(gids)));
                 Ok(())
             }
             (uids, gids) if self.has_user() => {
-                self.root = (host_root(uids)?, host_root(gids)?);
+                self.uids = Map::new(uids)?;
+                self.gids = Map::new(gids)?;
                 Ok(())
             }
             _ => Err(invalid("id mappings without a user namespace")),
@@ -134,10 +142,26 @@ fn map_text(map: &[LinuxIdMapping]) -> String {
     })
 }
 
-/// The host's id for the container's 0.
-fn host_root(map: &[LinuxIdMapping]) -> Result<u32> {
-    map.iter()
-        .find(|line| line.container_id() == 0 && line.size() > 0)
-        .map(LinuxIdMapping::host_id)
-        .ok_or_else(|| invalid("id mappings without the container's id 0"))
+/// The lines of an id map: (inside, host, size).
+#[derive(Debug, Default)]
+pub(crate) struct Map(Vec<(u32, u32, u32)>);
+
+impl Map {
+    fn new(lines: &[LinuxIdMapping]) -> Result<Self> {
+        let map = Self(lines.iter().map(|line| (line.container_id(), line.host_id(), line.size())).collect());
+        match map.find(0) {
+            Some(_) => Ok(map),
+            None => Err(invalid("id mappings without the container's id 0")),
+        }
+    }
+
+    fn find(&self, id: u32) -> Option<u32> {
+        let mut lines = self.0.iter().filter(|(inside, _, size)| id >= *inside && id - inside < *size);
+        lines.next().map(|(inside, host, _)| host + (id - inside))
+    }
+
+    /// The host's id; root's for one that has none.
+    pub(crate) fn host(&self, id: u32) -> u32 {
+        self.find(id).or_else(|| self.find(0)).unwrap_or(0)
+    }
 }

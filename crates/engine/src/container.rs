@@ -1,0 +1,87 @@
+//! Containers: list, inspect, remove, diff.
+
+use crate::error::{Error, Kind, Result, from_store};
+use crate::rootfs::{self, open_directory};
+use crate::{Engine, cleanup};
+use rustix::fd::AsFd;
+use store::{Container, State, Summary};
+
+/// What [`Engine::remove_container`] may do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Removal {
+    /// `-f`: end it first if it runs.
+    pub force: bool,
+}
+
+impl Engine {
+    /// All containers, newest first.
+    pub fn containers(&self) -> Result<Vec<Summary>> {
+        cleanup::bury(&self.store)?;
+        self.store.containers().map_err(from_store)
+    }
+
+    /// A container by name, id, or beginning of an id, with its state.
+    pub fn container(&self, text: &str) -> Result<(Container, State)> {
+        cleanup::bury(&self.store)?;
+        let container = self.store.container(text).map_err(from_store)?;
+        let state = self.store.state(&container).map_err(from_store)?;
+        Ok((container, state))
+    }
+
+    /// Removes a container. Its full id is returned.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it runs and `force` is not set.
+    pub fn remove_container(&self, text: &str, how: Removal) -> Result<String> {
+        let (container, state) = self.container(text)?;
+        let id = container.record.id.to_string();
+        if let State::Running(running) = &state {
+            if !how.force {
+                let what = format!("container \"{id}\" is running");
+                return Err(Error::new(Kind::Conflict, what).with_hint("`hull rm -f` ends it first"));
+            }
+            self.end(running)?;
+            return self.remove_ended(text, id);
+        }
+        let held = container.hold().map_err(from_store)?;
+        self.store.remove(held).map_err(from_store)?;
+        self.store.empty_trash().map_err(from_store)?;
+        Ok(id)
+    }
+
+    /// Kills the first process of a running container and waits until its keeper is through with it.
+    fn end(&self, running: &store::Running) -> Result<()> {
+        use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+        let failed = |errno: rustix::io::Errno| Error::new(Kind::Failed, "end the container").caused_by(errno);
+        let keeper = Pid::from_raw(running.monitor).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        let Some(first) = running.pid.and_then(Pid::from_raw) else { return Ok(()) };
+        match pidfd_open(first, PidfdFlags::empty()).and_then(|first| pidfd_send_signal(first, Signal::KILL)) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+            Err(errno) => return Err(failed(errno)),
+        }
+        if let Some(keeper) = keeper {
+            let mut ended = [rustix::event::PollFd::new(&keeper, rustix::event::PollFlags::IN)];
+            rustix::event::poll(&mut ended, Some(&rustix::time::Timespec { tv_sec: 10, tv_nsec: 0 })).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// With `--rm` its keeper has removed it.
+    fn remove_ended(&self, text: &str, id: String) -> Result<String> {
+        match self.remove_container(text, Removal::default()) {
+            Err(error) if *error.kind() == Kind::NotFound => Ok(id),
+            other => other,
+        }
+    }
+
+    /// What a container changed in its image's files; docker's `diff`.
+    pub fn diff(&self, text: &str) -> Result<Vec<layer::Change>> {
+        let (container, _) = self.container(text)?;
+        let upper = open_directory(container.dir(), "upper")?;
+        let layers = rootfs::open_layers(&self.layers_of(&container.record.layers)?)?;
+        let lower = layer::Stack(layers.iter().map(AsFd::as_fd).collect());
+        layer::changes(upper.as_fd(), &lower).map_err(|error| {
+            Error::new(Kind::Failed, format!("compare container `{text}` with its image")).caused_by(error)
+        })
+    }
+}

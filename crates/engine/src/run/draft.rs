@@ -1,0 +1,204 @@
+//! A container that is decided and not yet there.
+
+use super::joined;
+use crate::compose::{self, Composed, EtcFiles, Facts, LiveHost, User};
+use crate::error::{Error, Kind, Result, from_runtime, from_store};
+use crate::request::{IdMap, Network, RunRequest, UserNamespace};
+use crate::{Engine, rootfs};
+use fault::Context;
+use oci::ContainerConfig;
+use oci::runtime::Spec;
+use seccomp::Capabilities;
+use std::path::Path;
+use store::{ContainerId, IdRange, Image, Name, NewContainer, Record, Running, Slot};
+
+/// What is settled before the container appears: its id, its range of user ids, its `Spec`.
+pub(super) struct Draft {
+    pub(super) id: ContainerId,
+    pub(super) slot: Slot,
+    pub(super) spec: Spec,
+    pub(super) warnings: Vec<String>,
+    etc: store::EtcFiles,
+    labels: std::collections::BTreeMap<String, String>,
+}
+
+/// Where hull's groups lie in every hierarchy.
+const CGROUP_PARENT: &str = "/hull";
+
+impl Engine {
+    /// Decides everything about a container. The slot, the one thing taken, goes back if this fails.
+    pub(super) fn draft(&self, request: &RunRequest, image: &Image) -> Result<Draft> {
+        let config = image.config().map_err(from_store)?.config;
+        let user = self.resolve_user(request, &config, image)?;
+        let id = ContainerId::random().map_err(from_store)?;
+        let cgroup = format!("{}/{id}", request.limits.cgroup_parent.as_deref().unwrap_or(CGROUP_PARENT));
+        let slot = self.claim(&id, &cgroup)?;
+        let joined = joined::find(self, request)?;
+        let id_maps = joined.id_maps.clone().map_or_else(|| id_maps(request, slot.range()), Ok)?;
+        let uname = rustix::system::uname();
+        let hostname = uname.nodename().to_string_lossy();
+        let etc = self.etc_paths(&id);
+        let init = std::env::current_exe().or_err(Kind::Failed, || "find hull's own program".into())?;
+        let facts = Facts {
+            id: &id.to_string(),
+            user: &user,
+            id_maps: &id_maps,
+            cgroup: &cgroup,
+            kernel: kernel_version(&uname.release().to_string_lossy()),
+            capabilities: bounding_set(),
+            hostname: &hostname,
+            etc: &etc,
+            init: &init,
+            apparmor: None,
+            selinux: None,
+            joined: &joined.paths,
+            host: &LiveHost,
+        };
+        match compose::compose(request, &config, &facts).map_err(from_compose) {
+            Ok(composed) => {
+                let etc = etc_files(request, &facts);
+                let labels = labels(request, &config);
+                Draft::new(id, slot, composed, etc, labels, &joined)
+            }
+            Err(error) => slot.release().map_err(from_store).and(Err(error)),
+        }
+    }
+
+    /// `-u`, or the image's user, by the passwd and group files that the container will see.
+    fn resolve_user(&self, request: &RunRequest, config: &ContainerConfig, image: &Image) -> Result<User> {
+        let root = self.layers_of(&image.record.layers)?.view().map_err(from_runtime)?;
+        let passwd = rootfs::read(&root, Path::new("etc/passwd"))?;
+        let group = rootfs::read(&root, Path::new("etc/group"))?;
+        let spec = request.process.user.as_deref().unwrap_or(&config.user);
+        compose::resolve_user(spec, &request.process.groups, passwd.as_deref(), group.as_deref()).map_err(from_compose)
+    }
+
+    fn claim(&self, id: &ContainerId, cgroup: &str) -> Result<Slot> {
+        let running = Running {
+            container: *id,
+            monitor: rustix::process::getpid().as_raw_nonzero().get(),
+            pid: None,
+            started: jiff::Timestamp::now(),
+            boot: String::new(),
+            cgroup: Some(cgroup.to_owned()),
+            details: None,
+        };
+        self.store.claim(running, &reserved()).map_err(from_store)
+    }
+
+    fn etc_paths(&self, id: &ContainerId) -> EtcFiles {
+        let dir = self.store.path().join(store::Container::path_of(id));
+        EtcFiles { hostname: dir.join("hostname"), hosts: dir.join("hosts"), resolv: dir.join("resolv.conf") }
+    }
+}
+
+impl Draft {
+    fn new(
+        id: ContainerId,
+        slot: Slot,
+        composed: Composed,
+        etc: store::EtcFiles,
+        labels: std::collections::BTreeMap<String, String>,
+        joined: &joined::Found,
+    ) -> Result<Self> {
+        let Composed { mut spec, create, relabel, warnings } = composed;
+        for path in &create {
+            std::fs::create_dir_all(path).or_err(Kind::Failed, || format!("make bind source `{}`", path.display()))?;
+        }
+        for (path, label) in &relabel {
+            rootfs::relabel(path, label)?;
+        }
+        joined.tell_map(&mut spec);
+        Ok(Self { id, slot, spec, warnings, etc, labels })
+    }
+
+    /// What the store keeps of it.
+    pub(super) fn new_container(&self, image: &Image, request: &RunRequest) -> Result<NewContainer> {
+        let name = request.name.as_ref().map_or_else(Name::random, |name| name.parse()).map_err(from_store)?;
+        let spec = serde_json::value::to_raw_value(&self.spec).or_err(Kind::Failed, || "write the container's spec".into())?;
+        let args = self.spec.process().as_ref().and_then(|process| process.args().clone());
+        let record = Record {
+            id: self.id,
+            name,
+            image: image.id().clone(),
+            image_name: request.image.clone(),
+            layers: image.record.layers.clone(),
+            created: jiff::Timestamp::now(),
+            boot: String::new(),
+            command: args.unwrap_or_default(),
+            labels: self.labels.clone(),
+            remove: request.remove,
+            spec: Some(spec),
+            details: None,
+        };
+        Ok(NewContainer { record, any_name: request.name.is_none(), etc: self.etc.clone() })
+    }
+}
+
+/// The image's labels under the request's.
+fn labels(request: &RunRequest, config: &ContainerConfig) -> std::collections::BTreeMap<String, String> {
+    let mut labels: std::collections::BTreeMap<_, _> =
+        config.labels.clone();
+    labels.extend(request.labels.clone());
+    labels
+}
+
+fn etc_files(request: &RunRequest, facts: &Facts<'_>) -> store::EtcFiles {
+    let hosts = matches!(request.isolation.network, Network::Host).then(|| std::fs::read("/etc/hosts").ok()).flatten();
+    let resolv = std::fs::read("/etc/resolv.conf").unwrap_or_default();
+    store::EtcFiles {
+        hostname: compose::hostname_file(&compose::hostname(request, facts)).into_bytes(),
+        hosts: compose::hosts_file(request, hosts.as_deref()),
+        resolv_conf: compose::resolv_file(request, &resolv).into_bytes(),
+    }
+}
+
+/// The map for `--userns`. The caller of `keep-id` is root for now: its ids are 0.
+fn id_maps(request: &RunRequest, range: IdRange) -> Result<Vec<IdMap>> {
+    let line = |inside, host, size| IdMap { inside, host, size };
+    Ok(match compose::user_namespace(request) {
+        UserNamespace::Host => Vec::new(),
+        UserNamespace::Auto => vec![line(0, range.first, range.size)],
+        UserNamespace::KeepId { uid, gid } => {
+            let kept = uid.or(*gid).unwrap_or(0);
+            if gid.is_some_and(|gid| gid != kept) {
+                return Err(Error::new(Kind::Unsupported, "`keep-id` with a group id other than the user id"));
+            }
+            let below = line(0, range.first, kept);
+            let above = line(kept + 1, range.first + kept + 1, range.size.saturating_sub(kept + 1));
+            [below, line(kept, rustix::process::getuid().as_raw(), 1), above].into_iter().filter(|l| l.size > 0).collect()
+        }
+        UserNamespace::Mapped(maps) => maps.clone(),
+    })
+}
+
+/// The ranges that the administrator gave to users: never a container's.
+fn reserved() -> Vec<IdRange> {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let parse = |line: &str| {
+        let mut fields = line.split(':').skip(1);
+        Some(IdRange { first: fields.next()?.parse().ok()?, size: fields.next()?.trim().parse().ok()? })
+    };
+    [read("/etc/subuid"), read("/etc/subgid")].iter().flat_map(|text| text.lines().filter_map(parse).collect::<Vec<_>>()).collect()
+}
+
+/// Major and minor of a release such as `6.12.41+deb13-amd64`.
+fn kernel_version(release: &str) -> (u32, u32) {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// What this process could give to a container.
+fn bounding_set() -> Capabilities {
+    // As root all that is permitted; a bounding set smaller than that shows in it after execve.
+    sys::process::capabilities().map_or(Capabilities::EMPTY, |sets| Capabilities::from_bits(sets.permitted))
+}
+
+pub(super) fn from_compose(error: compose::Error) -> Error {
+    error.map_kind(|kind| match kind {
+        compose::Kind::Invalid => Kind::Invalid,
+        compose::Kind::NotFound => Kind::NotFound,
+        compose::Kind::Unsupported => Kind::Unsupported,
+    })
+}
+

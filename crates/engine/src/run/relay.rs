@@ -1,0 +1,287 @@
+//! The loop of a container in the foreground: its streams, our signals, its end.
+
+use super::HostStreams;
+use super::pump::{Pump, Turn};
+use super::terminal::{Raw, size_of};
+use crate::error::{Error, Kind, Result, from_runtime};
+use crate::request::StreamsRequest;
+use fault::Context;
+use runtime::{Event, Exited, Running};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::process::Signal;
+use sys::signal::Set;
+
+/// Signals that are not the user's to send to a container: of our own children, of closed pipes, of terminals,
+/// and those that tell of our own faults.
+const NOT_PASSED: [i32; 9] = [
+    Signal::CHILD.as_raw(),
+    Signal::PIPE.as_raw(),
+    Signal::URG.as_raw(),
+    Signal::SEGV.as_raw(),
+    Signal::BUS.as_raw(),
+    Signal::ILL.as_raw(),
+    Signal::FPE.as_raw(),
+    Signal::ABORT.as_raw(),
+    Signal::TRAP.as_raw(),
+];
+
+/// So many interrupts that lead to nothing are an order.
+const PATIENCE: u32 = 3;
+
+/// Signals blocked and read from a descriptor while a container runs.
+#[derive(Debug)]
+pub(super) struct Signals {
+    descriptor: OwnedFd,
+    before: Set,
+}
+
+impl Signals {
+    /// Blocks what is passed on. Before the container is born, so that none is lost between.
+    pub(super) fn block() -> Result<Self> {
+        let set = NOT_PASSED.into_iter().fold(Set::full(), Set::without);
+        let failed = || "take over signals".to_owned();
+        let descriptor = sys::signal::descriptor(&set).or_err(Kind::Failed, failed)?;
+        let before = sys::signal::block_exactly(&set).or_err(Kind::Failed, failed)?;
+        Ok(Self { descriptor, before })
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        let _ = sys::signal::block_exactly(&self.before);
+    }
+}
+
+/// Our ends of the container's streams; none where it has none, or a terminal that is to come.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    pub(super) input: Option<OwnedFd>,
+    pub(super) output: Option<OwnedFd>,
+    pub(super) error: Option<OwnedFd>,
+}
+
+/// Runs the loop until the container has ended and its output is through.
+pub(super) fn attend(
+    running: Running,
+    request: &StreamsRequest,
+    host: HostStreams<'_>,
+    ends: Ends,
+    signals: &Signals,
+) -> Result<(Exited, Option<Error>)> {
+    let mut relay = Relay {
+        running,
+        request,
+        host,
+        signals,
+        input: ends.input.map(|to| Pump::new(host.input, to, true)),
+        output: ends.output.map(|from| Pump::new(from, host.output, false)),
+        error: ends.error.map(|from| Pump::new(from, host.error, false)),
+        master: None,
+        raw: None,
+        failure: None,
+        interrupts: 0,
+        detach_prefix: 0,
+    };
+    while !relay.turn()? {}
+    let Relay { running, failure, .. } = relay;
+    Ok((running.wait().map_err(from_runtime)?, failure))
+}
+
+struct Relay<'a> {
+    running: Running,
+    request: &'a StreamsRequest,
+    host: HostStreams<'a>,
+    signals: &'a Signals,
+    input: Option<Pump<BorrowedFd<'a>, OwnedFd>>,
+    output: Option<Pump<OwnedFd, BorrowedFd<'a>>>,
+    error: Option<Pump<OwnedFd, BorrowedFd<'a>>>,
+    master: Option<OwnedFd>,
+    raw: Option<Raw<'a>>,
+    /// Why the program never ran.
+    failure: Option<Error>,
+    interrupts: u32,
+    /// How many of the detach keys were typed in a row.
+    detach_prefix: usize,
+}
+
+/// What the loop waits for, in the order of the poll set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    End,
+    Signal,
+    Child,
+    Input,
+    Output,
+    Error,
+}
+
+impl Relay<'_> {
+    /// Waits for something and acts on it. True when all is over.
+    fn turn(&mut self) -> Result<bool> {
+        let (ready, ended) = self.wait()?;
+        for what in &ready {
+            match what {
+                Awaited::End => {}
+                Awaited::Signal => self.pass_signals()?,
+                Awaited::Child => self.hear_child()?,
+                Awaited::Input => self.pump_input(),
+                Awaited::Output => pump(&mut self.output),
+                Awaited::Error => pump(&mut self.error),
+            }
+        }
+        // What was written before the end is in the pipes: nothing more to come, nothing on its way.
+        let idle = !ready.iter().any(|what| matches!(what, Awaited::Output | Awaited::Error | Awaited::Child));
+        let loaded = [&self.output, &self.error].into_iter().flatten().any(Pump::is_loaded);
+        Ok(ended && idle && !loaded)
+    }
+
+    /// Polls everything; after the container's end without waiting for more than the output.
+    fn wait(&self) -> Result<(Vec<Awaited>, bool)> {
+        let readable = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+        let mut polled = vec![
+            (Awaited::End, readable(self.running.pidfd())),
+            (Awaited::Signal, readable(self.signals.descriptor.as_fd())),
+        ];
+        polled.extend(self.running.channel().map(|channel| (Awaited::Child, readable(channel))));
+        polled.extend(self.input.as_ref().map(|pump| (Awaited::Input, pump.poll())));
+        polled.extend(self.output.as_ref().map(|pump| (Awaited::Output, pump.poll())));
+        polled.extend(self.error.as_ref().map(|pump| (Awaited::Error, pump.poll())));
+        let (names, mut fds): (Vec<_>, Vec<_>) = polled.into_iter().unzip();
+        match poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(Error::new(Kind::Failed, "wait for the container").caused_by(errno)),
+        }
+        let happened = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        let ended = happened(&fds[0]);
+        Ok((names.into_iter().zip(&fds).filter(|(_, fd)| happened(fd)).map(|(name, _)| name).collect(), ended))
+    }
+
+    fn hear_child(&mut self) -> Result<()> {
+        match self.running.event().map_err(from_runtime)? {
+            Event::Executed => {}
+            Event::Failed(error) => self.failure = Some(from_runtime(error)),
+            Event::Terminal(master) => self.take_terminal(master)?,
+        }
+        Ok(())
+    }
+
+    /// From here on the container's terminal is what the user types into and reads from.
+    fn take_terminal(&mut self, master: OwnedFd) -> Result<()> {
+        let failed = || "take over the container's terminal".to_owned();
+        let flags = rustix::fs::fcntl_getfl(&master).or_err(Kind::Failed, failed)?;
+        rustix::fs::fcntl_setfl(&master, flags | rustix::fs::OFlags::NONBLOCK).or_err(Kind::Failed, failed)?;
+        let another = || master.try_clone().or_err(Kind::Failed, failed);
+        self.output = Some(Pump::new(another()?, self.host.output, false));
+        if self.request.interactive {
+            self.input = Some(Pump::new(self.host.input, another()?, true));
+            self.raw = Raw::enter(self.host.input);
+        }
+        self.master = Some(master);
+        Ok(())
+    }
+
+    fn pass_signals(&mut self) -> Result<()> {
+        let next = || sys::signal::next(&self.signals.descriptor).or_err(Kind::Failed, || "read signals".into());
+        let arrived: Vec<_> = std::iter::from_fn(|| next().transpose()).collect::<Result<_>>()?;
+        arrived.into_iter().try_for_each(|signal| self.take_signal(signal))
+    }
+
+    fn take_signal(&mut self, signal: i32) -> Result<()> {
+        let named = Signal::from_named_raw(signal);
+        match named {
+            Some(Signal::WINCH) => {
+                self.resize();
+                Ok(())
+            }
+            _ if self.request.proxy_signals => self.pass(signal),
+            // Nothing keeps a container in the foreground running without us.
+            Some(Signal::INT | Signal::TERM | Signal::HUP | Signal::QUIT) => self.kill(Signal::KILL.as_raw()),
+            _ => Ok(()),
+        }
+    }
+
+    fn pass(&mut self, signal: i32) -> Result<()> {
+        let asks_to_end = [Signal::INT.as_raw(), Signal::TERM.as_raw()].contains(&signal);
+        self.interrupts += u32::from(asks_to_end);
+        let order = asks_to_end && self.interrupts >= PATIENCE;
+        self.kill(if order { Signal::KILL.as_raw() } else { signal })
+    }
+
+    fn kill(&self, signal: i32) -> Result<()> {
+        self.running.kill(signal).map_err(from_runtime)
+    }
+
+    fn resize(&self) {
+        if let (Some(master), Some(size)) = (&self.master, size_of(&self.host.all())) {
+            let _ = rustix::termios::tcsetwinsize(master, size);
+        }
+    }
+
+    fn pump_input(&mut self) {
+        let Some(pump) = &mut self.input else { return };
+        let turn = if pump.is_loaded() { pump.unload() } else { pump.load() };
+        if turn == Turn::Done {
+            self.input = None; // closes the container's standard input
+        } else if self.master.is_some() && pump.is_loaded() {
+            hold_back(pump.pending(), &self.request.detach_keys, &mut self.detach_prefix);
+        }
+    }
+}
+
+/// The keys that detach are reserved: there is nothing to detach from yet, and they do not reach the container,
+/// so that no habit breaks when there is. Keys that only begin like them are passed on.
+fn hold_back(typed: &mut Vec<u8>, keys: &[u8], prefix: &mut usize) {
+    if keys.is_empty() {
+        return;
+    }
+    let mut passed = Vec::with_capacity(typed.len() + *prefix);
+    for &key in typed.iter() {
+        if key == keys[*prefix] {
+            *prefix = (*prefix + 1) % keys.len();
+            continue;
+        }
+        passed.extend(&keys[..*prefix]);
+        *prefix = usize::from(key == keys[0]);
+        passed.extend((*prefix == 0).then_some(key));
+    }
+    *typed = passed;
+}
+
+fn pump(slot: &mut Option<Pump<OwnedFd, BorrowedFd<'_>>>) {
+    let Some(pump) = slot else { return };
+    let turn = if pump.is_loaded() { pump.unload() } else { pump.load() };
+    if turn == Turn::Done {
+        *slot = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn type_in(pieces: &[&[u8]]) -> Vec<u8> {
+        let mut prefix = 0;
+        let mut passed = Vec::new();
+        for piece in pieces {
+            let mut typed = piece.to_vec();
+            hold_back(&mut typed, &[16, 17], &mut prefix);
+            passed.extend(typed);
+        }
+        passed
+    }
+
+    #[test]
+    fn the_detach_keys_do_not_reach_the_container() {
+        assert_eq!(type_in(&[b"a\x10\x11b"]), b"ab");
+        assert_eq!(type_in(&[b"a\x10", b"\x11b"]), b"ab");
+    }
+
+    #[test]
+    fn keys_that_only_begin_like_them_do() {
+        assert_eq!(type_in(&[b"\x10x"]), b"\x10x");
+        assert_eq!(type_in(&[b"\x10\x10\x11"]), b"\x10");
+        assert_eq!(type_in(&[b"\x10", b"\x10x"]), b"\x10\x10x");
+    }
+}
