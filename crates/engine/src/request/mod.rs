@@ -4,9 +4,52 @@
 //! an image into a runtime-spec `Spec`. Each field names the flag of `docker run` it stands for.
 //! An absent value means the default of docker, and the image's word where it has one.
 
+//!
+//! The nouns that have a syntax of their own read it (`FromStr`, or a plain function for a number),
+//! in docker's words where they refuse it. They read text alone: files, the environment and the
+//! current directory are the edge's.
+
+mod device;
+mod duration;
+mod limit;
+mod mount;
+mod namespace;
+mod security;
+mod size;
+mod word;
+
+pub use duration::duration;
+pub use limit::{cpu_list, cpus, device_bytes, device_operations, device_weight};
+pub use security::SecurityOption;
+pub use size::{size, size_or_unlimited};
+pub use word::{detach_keys, host_address, pairs, signal};
+
 use oci::{Platform, Reference};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// Why a value as typed has no meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It never has one.
+    Invalid,
+    /// It has one for docker, and hull does not do it yet.
+    NotYet,
+}
+
+/// A value as typed that has no meaning.
+pub type Error = fault::Error<Kind>;
+
+/// A value, or why it has no meaning.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn invalid<T>(what: impl Into<String>) -> Result<T> {
+    Err(Error::new(Kind::Invalid, what))
+}
+
+fn later<T>(what: impl std::fmt::Display) -> Result<T> {
+    Err(Error::new(Kind::NotYet, format!("{what} are not available yet")))
+}
 
 /// Everything `hull run` (and later `create`) was asked for.
 #[derive(Debug, Clone, Default)]
@@ -177,6 +220,8 @@ pub enum MountSource {
         non_recursive: bool,
         /// What read-only means for mounts below: `bind-recursive=enabled|writable|readonly`.
         read_only_recursive: ReadOnlyRecursive,
+        /// `z`, `Z`: the SELinux label of the source; nothing to do on a host without SELinux.
+        relabel: Relabel,
     },
     /// Memory.
     Tmpfs {
@@ -199,6 +244,18 @@ pub enum ReadOnlyRecursive {
     Writable,
     /// `readonly`: read-only below too, or fail.
     Required,
+}
+
+/// What becomes of the SELinux label of a bind's source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Relabel {
+    /// It stays.
+    #[default]
+    Keep,
+    /// `z`: containers share it.
+    Shared,
+    /// `Z`: this container's alone.
+    Private,
 }
 
 /// `--device host[:container[:rwm]]`
