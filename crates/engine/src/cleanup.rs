@@ -31,7 +31,8 @@ fn bury_one(store: &Store, slot: DeadSlot) -> Result<()> {
 /// its own all others; without one they may live.
 fn end_group(path: &Path) -> Result<()> {
     let host = cgroup::Host::probe().map_err(|cause| failed("look at the control groups", cause))?;
-    let Some(group) = host.open(path).map_err(|cause| failed("open a dead container's cgroup", cause))? else {
+    let Some(group) = host.open(path).map_err(|cause| failed("open a dead container's cgroup", cause))?
+    else {
         return Ok(());
     };
     group.kill_all().map_err(|cause| failed("kill what is left of a container", cause))?;

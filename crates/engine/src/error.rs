@@ -37,6 +37,17 @@ pub type Error = fault::Error<Kind>;
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// A chain of causes in one line, for an error that is told again where it cannot be moved to.
+pub(crate) fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
 /// Takes an error of the store over as it is.
 pub(crate) fn from_store(error: store::Error) -> Error {
     use store::Kind as Store;

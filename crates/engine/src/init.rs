@@ -71,4 +71,3 @@ fn pass_signals(signals: &rustix::fd::OwnedFd, main: Pid) {
         }
     }
 }
-

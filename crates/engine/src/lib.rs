@@ -12,14 +12,17 @@
 //!              └─ system   info, df, prune, check
 //! ```
 
-pub mod compose;
 mod cleanup;
+pub mod compose;
 pub mod container;
 mod error;
+pub mod hello;
+pub mod image;
 pub mod init;
 pub mod request;
 mod rootfs;
 pub mod run;
+pub mod system;
 
 pub use error::{Error, Kind, Result};
 
@@ -39,7 +42,8 @@ impl Engine {
     /// Opens `root` (durable) and `run` (gone with a reboot), making them if they are not there.
     pub fn open(root: &Path, run: &Path) -> Result<Self> {
         let store = Store::open(root, run).map_err(from_store)?;
-        let cgroups = cgroup::Host::probe().or_err(Kind::Unsupported, || "look at the control groups".into())?;
+        let cgroups =
+            cgroup::Host::probe().or_err(Kind::Unsupported, || "look at the control groups".into())?;
         Ok(Self { store, cgroups })
     }
 

@@ -1,7 +1,7 @@
 //! Files of an image or a container, read without running anything.
 
-use crate::error::{Error, Kind, Result, from_runtime};
 use crate::Engine;
+use crate::error::{Error, Kind, Result, from_runtime};
 use fault::Context;
 use oci::DiffId;
 use runtime::Overlay;

@@ -11,7 +11,9 @@ impl FromStr for DeviceRequest {
         let (host, rest) = text.split_once(':').unwrap_or((text, ""));
         let (container, access) = match rest.split_once(':') {
             Some((container, access)) if is_access(access) => (container, access),
-            Some((_, access)) if !access.contains(':') => return invalid(format!("bad mode specified: {access}")),
+            Some((_, access)) if !access.contains(':') => {
+                return invalid(format!("bad mode specified: {access}"));
+            }
             Some(_) => return invalid(format!("invalid device specification: {text}")),
             None if is_access(rest) => ("", rest),
             None => (rest, "rwm"),
@@ -83,7 +85,8 @@ mod tests {
             ("/dev/snd:/something:rw", "/dev/snd", "/something", "rw"),
             ("/dev/snd::r", "/dev/snd", "/dev/snd", "r"),
         ] {
-            let device = DeviceRequest { host: host.into(), container: container.into(), access: access.into() };
+            let device =
+                DeviceRequest { host: host.into(), container: container.into(), access: access.into() };
             assert_eq!(text.parse::<DeviceRequest>().unwrap(), device, "{text}");
         }
     }
@@ -107,7 +110,18 @@ mod tests {
     fn rules_have_a_kind_numbers_and_an_access() {
         let rule = DeviceRule { kind: 'c', major: Some(7), minor: None, access: "rwm".into() };
         assert_eq!("c 7:* rwm".parse::<DeviceRule>().unwrap(), rule);
-        for text in ["", "c", "c 7:*", "x 7:0 r", "c 7 r", "c 7:0 rwx", "c 7:0 r r", "c -1:0 r", "c +1:0 r", "c  7:0 r"] {
+        for text in [
+            "",
+            "c",
+            "c 7:*",
+            "x 7:0 r",
+            "c 7 r",
+            "c 7:0 rwx",
+            "c 7:0 r r",
+            "c -1:0 r",
+            "c +1:0 r",
+            "c  7:0 r",
+        ] {
             let words = text.parse::<DeviceRule>().unwrap_err().to_string();
             assert_eq!(words, format!("invalid device cgroup format '{text}'"));
         }

@@ -4,16 +4,8 @@ use super::{Error, Result, TimeOffsets, invalid};
 use std::str::FromStr;
 
 /// Units, longest first where one begins with another, in nanoseconds.
-const UNITS: [(&str, f64); 8] = [
-    ("ns", 1.0),
-    ("us", 1e3),
-    ("µs", 1e3),
-    ("μs", 1e3),
-    ("ms", 1e6),
-    ("s", 1e9),
-    ("m", 60e9),
-    ("h", 3600e9),
-];
+const UNITS: [(&str, f64); 8] =
+    [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
 
 /// A span in nanoseconds: `1h30m`, `-1.5s`, `300ms` (Go's `time.ParseDuration`).
 pub fn duration(text: &str) -> Result<i64> {
@@ -102,7 +94,13 @@ mod tests {
     fn clocks_of_a_time_namespace_move_apart() {
         let offsets: TimeOffsets = "monotonic=+1h,boottime=-30s".parse().unwrap();
         assert_eq!(offsets, TimeOffsets { monotonic: 3_600_000_000_000, boottime: -30_000_000_000 });
-        assert!("realtime=1s".parse::<TimeOffsets>().unwrap_err().to_string().contains("unknown clock `realtime`"));
+        assert!(
+            "realtime=1s"
+                .parse::<TimeOffsets>()
+                .unwrap_err()
+                .to_string()
+                .contains("unknown clock `realtime`")
+        );
         assert!("".parse::<TimeOffsets>().is_err());
         assert!("monotonic".parse::<TimeOffsets>().is_err());
     }

@@ -6,8 +6,21 @@ use std::str::FromStr;
 
 /// Names that docker takes; `as` is not among them, it breaks the start of most programs.
 const ULIMITS: [&str; 15] = [
-    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
-    "rttime", "sigpending", "stack",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
 
 impl FromStr for Ulimit {
@@ -29,7 +42,9 @@ impl FromStr for Ulimit {
         }
         let (soft, hard) = (ulimit_value(soft)?, ulimit_value(hard)?);
         match soft > hard {
-            true => invalid(format!("ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}")),
+            true => invalid(format!(
+                "ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
+            )),
             false => Ok(Self { name, soft, hard }),
         }
     }
@@ -62,7 +77,9 @@ pub fn cpus(text: &str) -> Result<u64> {
 pub fn cpu_list(text: &str) -> Result<String> {
     let number = |text: &str| text.parse::<u16>().ok();
     let fine = text.split(',').all(|part| match part.split_once('-') {
-        Some((first, last)) => matches!((number(first), number(last)), (Some(first), Some(last)) if first <= last),
+        Some((first, last)) => {
+            matches!((number(first), number(last)), (Some(first), Some(last)) if first <= last)
+        }
         None => number(part).is_some(),
     });
     match fine {
@@ -137,9 +154,13 @@ mod tests {
 
     #[test]
     fn cpus_are_exact_to_the_billionth() {
-        for (text, nano) in
-            [("1", 1_000_000_000), ("0.5", 500_000_000), (".25", 250_000_000), ("1.", 1_000_000_000), ("0.000000001", 1)]
-        {
+        for (text, nano) in [
+            ("1", 1_000_000_000),
+            ("0.5", 500_000_000),
+            (".25", 250_000_000),
+            ("1.", 1_000_000_000),
+            ("0.000000001", 1),
+        ] {
             assert_eq!(cpus(text).ok(), Some(nano), "{text}");
         }
         for text in ["", ".", "x", "-1", "1e3", "1.5.5", "99999999999999999999"] {
@@ -164,7 +185,9 @@ mod tests {
             assert!(device_weight(text).is_err() && device_bytes(text).is_err(), "{text}");
             assert!(device_operations(text).is_err(), "{text}");
         }
-        assert!(device_weight("/dev/sda:5").unwrap_err().to_string().starts_with("invalid weight for device"));
+        assert!(
+            device_weight("/dev/sda:5").unwrap_err().to_string().starts_with("invalid weight for device")
+        );
         assert!(device_operations("/dev/sda:1mb").is_err());
     }
 }

@@ -152,7 +152,13 @@ pub struct StreamsRequest {
 
 impl Default for StreamsRequest {
     fn default() -> Self {
-        Self { tty: false, interactive: false, attach: Vec::new(), proxy_signals: true, detach_keys: vec![16, 17] }
+        Self {
+            tty: false,
+            interactive: false,
+            attach: Vec::new(),
+            proxy_signals: true,
+            detach_keys: vec![16, 17],
+        }
     }
 }
 

@@ -1,14 +1,34 @@
 //! Mounts: `-v`, `--mount` and `--tmpfs`.
 
-use super::{Error, Kind, MountRequest, MountSource, ReadOnlyRecursive, Relabel, Result, invalid, later, size};
+use super::{
+    Error, Kind, MountRequest, MountSource, ReadOnlyRecursive, Relabel, Result, invalid, later, size,
+};
 use std::path::PathBuf;
 
 const PROPAGATIONS: [&str; 6] = ["rprivate", "private", "rshared", "shared", "rslave", "slave"];
 
 /// Flags of a tmpfs that docker takes and mount(2) knows; numbers have a `name=` in [`TMPFS_VALUES`].
 const TMPFS_FLAGS: [&str; 20] = [
-    "defaults", "rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "sync", "async", "dirsync", "atime", "noatime",
-    "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime", "noswap",
+    "defaults",
+    "rw",
+    "suid",
+    "nosuid",
+    "dev",
+    "nodev",
+    "exec",
+    "noexec",
+    "sync",
+    "async",
+    "dirsync",
+    "atime",
+    "noatime",
+    "diratime",
+    "nodiratime",
+    "relatime",
+    "norelatime",
+    "strictatime",
+    "nostrictatime",
+    "noswap",
 ];
 const TMPFS_VALUES: [&str; 6] = ["uid", "gid", "nr_inodes", "nr_blocks", "mpol", "huge"];
 
@@ -105,7 +125,8 @@ fn anonymous<T>(target: &str) -> Result<T> {
 fn bind(source: &str) -> Result<MountSource> {
     if !source.starts_with(['/', '.']) {
         let words = format!("named volumes are not available yet: `{source}`");
-        return Err(Error::new(Kind::NotYet, words).with_hint(format!("for a directory of this host write `./{source}`")));
+        return Err(Error::new(Kind::NotYet, words)
+            .with_hint(format!("for a directory of this host write `./{source}`")));
     }
     Ok(MountSource::Bind {
         path: source.into(),
@@ -179,7 +200,9 @@ impl Typed {
     /// A field without a value: only some mean `true`.
     fn set_word(&mut self, name: &str, field: &str, whole: &str) -> Result<()> {
         match name {
-            "readonly" | "ro" | "bind-nonrecursive" | "bind-create-src" => self.set(&format!("{name}=true"), whole),
+            "readonly" | "ro" | "bind-nonrecursive" | "bind-create-src" => {
+                self.set(&format!("{name}=true"), whole)
+            }
             _ => invalid(format!("invalid field '{field}' must be a key=value pair")),
         }
     }
@@ -288,7 +311,9 @@ fn csv_field(text: &str) -> Result<(String, Option<&str>)> {
     let Some(mut rest) = text.strip_prefix('"') else { return plain_field(text) };
     let mut field = String::new();
     loop {
-        let Some((part, after)) = rest.split_once('"') else { return invalid("extraneous or missing \" in quoted-field") };
+        let Some((part, after)) = rest.split_once('"') else {
+            return invalid("extraneous or missing \" in quoted-field");
+        };
         field.push_str(part);
         match after.chars().next() {
             None => return Ok((field, None)),
@@ -327,7 +352,10 @@ mod tests {
         assert!(!MountRequest::from_volume("./x:/y:rw,z").unwrap().read_only);
         let shared = MountRequest::from_volume("/a:/b:rshared,Z,ro").unwrap();
         let MountSource::Bind { propagation, relabel, .. } = shared.source else { panic!("a bind") };
-        assert_eq!((propagation.as_deref(), relabel, shared.read_only), (Some("rshared"), Relabel::Private, true));
+        assert_eq!(
+            (propagation.as_deref(), relabel, shared.read_only),
+            (Some("rshared"), Relabel::Private, true)
+        );
     }
 
     #[test]
@@ -358,7 +386,10 @@ mod tests {
     fn a_mount_is_a_line_of_csv() {
         let mount = MountRequest::from_mount(r#"type=bind,"src=/a,b",dst=/c,readonly"#).unwrap();
         let MountSource::Bind { path, create, .. } = &mount.source else { panic!("a bind") };
-        assert_eq!((path.to_str(), *create, mount.read_only, &*mount.target), (Some("/a,b"), false, true, "/c"));
+        assert_eq!(
+            (path.to_str(), *create, mount.read_only, &*mount.target),
+            (Some("/a,b"), false, true, "/c")
+        );
         assert_eq!(csv(r#""a""b",c,"#).unwrap(), [r#"a"b"#, "c", ""]);
         assert!(csv(r#"a"b"#).is_err() && csv(r#""a"#).is_err() && csv(r#""a"b"#).is_err());
     }
@@ -372,18 +403,26 @@ mod tests {
 
     #[test]
     fn recursion_of_a_read_only_bind_is_chosen() {
-        let of = |rest: &str| MountRequest::from_mount(&format!("type=bind,src=/a,dst=/b,{rest}")).map(|m| m.source);
+        let of = |rest: &str| {
+            MountRequest::from_mount(&format!("type=bind,src=/a,dst=/b,{rest}")).map(|m| m.source)
+        };
         let MountSource::Bind { read_only_recursive, .. } =
             of("ro,bind-recursive=readonly,bind-propagation=rprivate").unwrap()
         else {
             panic!("a bind")
         };
         assert_eq!(read_only_recursive, ReadOnlyRecursive::Required);
-        let MountSource::Bind { non_recursive, .. } = of("bind-nonrecursive").unwrap() else { panic!("a bind") };
+        let MountSource::Bind { non_recursive, .. } = of("bind-nonrecursive").unwrap() else {
+            panic!("a bind")
+        };
         assert!(non_recursive);
-        assert!(of("ro,bind-recursive=readonly").unwrap_err().to_string().contains("requires 'bind-propagation"));
+        assert!(
+            of("ro,bind-recursive=readonly").unwrap_err().to_string().contains("requires 'bind-propagation")
+        );
         assert!(of("bind-recursive=writable").unwrap_err().to_string().contains("requires 'readonly'"));
-        assert!(of("bind-recursive=x").unwrap_err().to_string().contains("invalid value for bind-recursive: x"));
+        assert!(
+            of("bind-recursive=x").unwrap_err().to_string().contains("invalid value for bind-recursive: x")
+        );
     }
 
     #[test]
@@ -415,7 +454,9 @@ mod tests {
         let options = vec!["noexec".to_string(), "uid=7".into()];
         let source = MountSource::Tmpfs { size: Some(65 << 20), mode: Some(0o1777), options };
         assert_eq!(mount, MountRequest { target: "/run".into(), source, read_only: true });
-        assert!(MountRequest::from_tmpfs("/run").is_ok() && MountRequest::from_tmpfs("/run:size=50%").is_ok());
+        assert!(
+            MountRequest::from_tmpfs("/run").is_ok() && MountRequest::from_tmpfs("/run:size=50%").is_ok()
+        );
         assert_eq!(refused(MountRequest::from_tmpfs("/run:foo")), "invalid tmpfs option [\"foo\"]");
         assert!(MountRequest::from_tmpfs("run").is_err() && MountRequest::from_tmpfs("/run:size=x").is_err());
     }

@@ -67,7 +67,9 @@ impl FromStr for UserNamespace {
             ("" | "auto" | "private", false) => Ok(Self::Auto),
             ("host", false) => Ok(Self::Host),
             ("keep-id", colon) => keep_id(rest, colon).map_or_else(wrong, Ok),
-            ("private", true) => id_maps(rest).map_or_else(wrong, |maps| check_maps(&maps).map(|()| Self::Mapped(maps))),
+            ("private", true) => {
+                id_maps(rest).map_or_else(wrong, |maps| check_maps(&maps).map(|()| Self::Mapped(maps)))
+            }
             _ => wrong(),
         }
     }
@@ -143,16 +145,31 @@ mod tests {
         assert_eq!(parse("auto").unwrap(), UserNamespace::Auto);
         assert_eq!(parse("private").unwrap(), UserNamespace::Auto);
         assert_eq!(parse("keep-id").unwrap(), UserNamespace::KeepId { uid: None, gid: None });
-        assert_eq!(parse("keep-id:uid=5,gid=6").unwrap(), UserNamespace::KeepId { uid: Some(5), gid: Some(6) });
-        let maps = vec![IdMap { inside: 0, host: 1000, size: 1 }, IdMap { inside: 1, host: 100_000, size: 65_535 }];
+        assert_eq!(
+            parse("keep-id:uid=5,gid=6").unwrap(),
+            UserNamespace::KeepId { uid: Some(5), gid: Some(6) }
+        );
+        let maps =
+            vec![IdMap { inside: 0, host: 1000, size: 1 }, IdMap { inside: 1, host: 100_000, size: 65_535 }];
         assert_eq!(parse("private:0:1000:1,1:100000:65535").unwrap(), UserNamespace::Mapped(maps));
     }
 
     #[test]
     fn what_is_no_user_namespace_is_refused() {
         let all = [
-            "x", "host:1", "auto:1", "keep-id:", "keep-id:uid", "keep-id:uid=x", "private:", "private:0:1", "private:0:1:0",
-            "private:0:1:2:3", "private:0:4294967295:2", "private:0:1:5,4:9:1", "private:0:1:5,9:5:1",
+            "x",
+            "host:1",
+            "auto:1",
+            "keep-id:",
+            "keep-id:uid",
+            "keep-id:uid=x",
+            "private:",
+            "private:0:1",
+            "private:0:1:0",
+            "private:0:1:2:3",
+            "private:0:4294967295:2",
+            "private:0:1:5,4:9:1",
+            "private:0:1:5,9:5:1",
         ];
         for text in all {
             assert!(text.parse::<UserNamespace>().is_err(), "{text}");

@@ -91,7 +91,9 @@ fn label(value: &str) -> Result<String> {
     };
     match fine {
         true => Ok(value.into()),
-        false => invalid(format!("bad label option {value:?}, valid options 'disable' or 'user, role, level, type, filetype' followed by ':' and a value")),
+        false => invalid(format!(
+            "bad label option {value:?}, valid options 'disable' or 'user, role, level, type, filetype' followed by ':' and a value"
+        )),
     }
 }
 
@@ -142,8 +144,20 @@ mod tests {
     #[test]
     fn what_is_no_option_is_refused() {
         for text in [
-            "", "seccomp", "seccomp=", "apparmor", "systempaths=x", "foo=bar", "label=x", "label=user", "label=user:",
-            "no-new-privileges=maybe", "no-new-privileges=", "mask=a", "unmask=/a:b", "seccomp=absent.json",
+            "",
+            "seccomp",
+            "seccomp=",
+            "apparmor",
+            "systempaths=x",
+            "foo=bar",
+            "label=x",
+            "label=user",
+            "label=user:",
+            "no-new-privileges=maybe",
+            "no-new-privileges=",
+            "mask=a",
+            "unmask=/a:b",
+            "seccomp=absent.json",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }

@@ -74,9 +74,14 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_refused_in_dockers_words() {
-        for text in ["", "hello", "1e", "-32", ".3x", "32bm", "32mm", "32bb", "32kibb", " .5 ", "9e99", "nan0", "1ö"] {
+        for text in
+            ["", "hello", "1e", "-32", ".3x", "32bm", "32mm", "32bb", "32kibb", " .5 ", "9e99", "nan0", "1ö"]
+        {
             let words = size(text).unwrap_err().to_string();
-            assert!(words.starts_with("invalid size: '") || words.starts_with("invalid suffix: '"), "{text}: {words}");
+            assert!(
+                words.starts_with("invalid size: '") || words.starts_with("invalid suffix: '"),
+                "{text}: {words}"
+            );
         }
         assert_eq!(size("32mm").unwrap_err().to_string(), "invalid suffix: 'mm'");
     }

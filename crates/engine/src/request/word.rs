@@ -34,9 +34,9 @@ impl FromStr for Stream {
 
 /// Signals 1 to 31 on every architecture that hull runs on, see signal(7).
 const SIGNALS: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
-    "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
-    "PWR", "SYS",
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
+    "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
+    "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
 /// The number of a signal: `SIGTERM`, `term`, `15`, `RTMIN+3`, `SIGRTMAX-1`.
@@ -182,7 +182,9 @@ mod tests {
         }
         assert!(host_address("db").unwrap_err().to_string().starts_with("bad format for add-host"));
         assert!(host_address(":1.2.3.4").unwrap_err().to_string().starts_with("bad format for add-host"));
-        assert!(host_address("db:1.2.3").unwrap_err().to_string().starts_with("invalid IP address in add-host"));
+        assert!(
+            host_address("db:1.2.3").unwrap_err().to_string().starts_with("invalid IP address in add-host")
+        );
         assert_eq!(host_address("db:host-gateway").unwrap_err().kind(), &Kind::NotYet);
     }
 
@@ -190,7 +192,13 @@ mod tests {
     fn files_of_pairs_are_read_as_docker_reads_them() {
         let text = b"\xef\xbb\xbfA=1\n# no\n\n   B=two words \nC\r\nD=\nE='q' # kept\n";
         let read = pairs("f", text).unwrap();
-        let want = [("A", Some("1")), ("B", Some("two words ")), ("C", None), ("D", Some("")), ("E", Some("'q' # kept"))];
+        let want = [
+            ("A", Some("1")),
+            ("B", Some("two words ")),
+            ("C", None),
+            ("D", Some("")),
+            ("E", Some("'q' # kept")),
+        ];
         assert_eq!(read, want);
         assert_eq!(pairs("f", b"=x").unwrap_err().to_string(), "no variable name on line '=x'");
         assert_eq!(pairs("f", b"A B=x").unwrap_err().to_string(), "variable 'A B' contains whitespaces");
@@ -200,7 +208,13 @@ mod tests {
     #[test]
     fn words_outside_their_set_are_refused() {
         assert_eq!("always".parse::<Pull>().unwrap(), Pull::Always);
-        assert!("sometimes".parse::<Pull>().unwrap_err().to_string().starts_with("invalid pull option: 'sometimes'"));
+        assert!(
+            "sometimes"
+                .parse::<Pull>()
+                .unwrap_err()
+                .to_string()
+                .starts_with("invalid pull option: 'sometimes'")
+        );
         assert_eq!("STDIN".parse::<Stream>().unwrap(), Stream::Stdin);
         assert!("x".parse::<Stream>().is_err());
     }

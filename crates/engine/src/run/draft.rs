@@ -70,7 +70,8 @@ impl Engine {
         let passwd = rootfs::read(&root, Path::new("etc/passwd"))?;
         let group = rootfs::read(&root, Path::new("etc/group"))?;
         let spec = request.process.user.as_deref().unwrap_or(&config.user);
-        compose::resolve_user(spec, &request.process.groups, passwd.as_deref(), group.as_deref()).map_err(from_compose)
+        compose::resolve_user(spec, &request.process.groups, passwd.as_deref(), group.as_deref())
+            .map_err(from_compose)
     }
 
     fn claim(&self, id: &ContainerId, cgroup: &str) -> Result<Slot> {
@@ -103,7 +104,8 @@ impl Draft {
     ) -> Result<Self> {
         let Composed { mut spec, create, relabel, warnings } = composed;
         for path in &create {
-            std::fs::create_dir_all(path).or_err(Kind::Failed, || format!("make bind source `{}`", path.display()))?;
+            std::fs::create_dir_all(path)
+                .or_err(Kind::Failed, || format!("make bind source `{}`", path.display()))?;
         }
         for (path, label) in &relabel {
             rootfs::relabel(path, label)?;
@@ -114,8 +116,10 @@ impl Draft {
 
     /// What the store keeps of it.
     pub(super) fn new_container(&self, image: &Image, request: &RunRequest) -> Result<NewContainer> {
-        let name = request.name.as_ref().map_or_else(Name::random, |name| name.parse()).map_err(from_store)?;
-        let spec = serde_json::value::to_raw_value(&self.spec).or_err(Kind::Failed, || "write the container's spec".into())?;
+        let name =
+            request.name.as_ref().map_or_else(Name::random, |name| name.parse()).map_err(from_store)?;
+        let spec = serde_json::value::to_raw_value(&self.spec)
+            .or_err(Kind::Failed, || "write the container's spec".into())?;
         let args = self.spec.process().as_ref().and_then(|process| process.args().clone());
         let record = Record {
             id: self.id,
@@ -137,14 +141,15 @@ impl Draft {
 
 /// The image's labels under the request's.
 fn labels(request: &RunRequest, config: &ContainerConfig) -> std::collections::BTreeMap<String, String> {
-    let mut labels: std::collections::BTreeMap<_, _> =
-        config.labels.clone();
+    let mut labels: std::collections::BTreeMap<_, _> = config.labels.clone();
     labels.extend(request.labels.clone());
     labels
 }
 
 fn etc_files(request: &RunRequest, facts: &Facts<'_>) -> store::EtcFiles {
-    let hosts = matches!(request.isolation.network, Network::Host).then(|| std::fs::read("/etc/hosts").ok()).flatten();
+    let hosts = matches!(request.isolation.network, Network::Host)
+        .then(|| std::fs::read("/etc/hosts").ok())
+        .flatten();
     let resolv = std::fs::read("/etc/resolv.conf").unwrap_or_default();
     store::EtcFiles {
         hostname: compose::hostname_file(&compose::hostname(request, facts)).into_bytes(),
@@ -162,11 +167,17 @@ fn id_maps(request: &RunRequest, range: IdRange) -> Result<Vec<IdMap>> {
         UserNamespace::KeepId { uid, gid } => {
             let kept = uid.or(*gid).unwrap_or(0);
             if gid.is_some_and(|gid| gid != kept) {
-                return Err(Error::new(Kind::Unsupported, "`keep-id` with a group id other than the user id"));
+                return Err(Error::new(
+                    Kind::Unsupported,
+                    "`keep-id` with a group id other than the user id",
+                ));
             }
             let below = line(0, range.first, kept);
             let above = line(kept + 1, range.first + kept + 1, range.size.saturating_sub(kept + 1));
-            [below, line(kept, rustix::process::getuid().as_raw(), 1), above].into_iter().filter(|l| l.size > 0).collect()
+            [below, line(kept, rustix::process::getuid().as_raw(), 1), above]
+                .into_iter()
+                .filter(|l| l.size > 0)
+                .collect()
         }
         UserNamespace::Mapped(maps) => maps.clone(),
     })
@@ -179,7 +190,10 @@ fn reserved() -> Vec<IdRange> {
         let mut fields = line.split(':').skip(1);
         Some(IdRange { first: fields.next()?.parse().ok()?, size: fields.next()?.trim().parse().ok()? })
     };
-    [read("/etc/subuid"), read("/etc/subgid")].iter().flat_map(|text| text.lines().filter_map(parse).collect::<Vec<_>>()).collect()
+    [read("/etc/subuid"), read("/etc/subgid")]
+        .iter()
+        .flat_map(|text| text.lines().filter_map(parse).collect::<Vec<_>>())
+        .collect()
 }
 
 /// Major and minor of a release such as `6.12.41+deb13-amd64`.
@@ -201,4 +215,3 @@ pub(super) fn from_compose(error: compose::Error) -> Error {
         compose::Kind::Unsupported => Kind::Unsupported,
     })
 }
-

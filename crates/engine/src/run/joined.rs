@@ -50,8 +50,13 @@ pub(super) fn find(engine: &Engine, request: &RunRequest) -> Result<Found> {
 
 fn running_pid(engine: &Engine, name: &str) -> Result<i32> {
     match engine.container(name)? {
-        (_, State::Running(running)) => running.pid.or_err(Kind::Conflict, || format!("container `{name}` is starting")),
-        _ => Err(Error::new(Kind::Conflict, format!("cannot join the namespaces of a non running container: {name}"))),
+        (_, State::Running(running)) => {
+            running.pid.or_err(Kind::Conflict, || format!("container `{name}` is starting"))
+        }
+        _ => Err(Error::new(
+            Kind::Conflict,
+            format!("cannot join the namespaces of a non running container: {name}"),
+        )),
     }
 }
 
@@ -67,9 +72,10 @@ impl Found {
         let text = std::fs::read_to_string(format!("/proc/{pid}/uid_map")).or_err(Kind::Failed, failed)?;
         let maps: Vec<_> = text.lines().filter_map(parse).collect();
         match &self.id_maps {
-            Some(other) if *other != maps => {
-                Err(Error::new(Kind::Invalid, "namespaces of containers with different user namespaces cannot be joined"))
-            }
+            Some(other) if *other != maps => Err(Error::new(
+                Kind::Invalid,
+                "namespaces of containers with different user namespaces cannot be joined",
+            )),
             _ => {
                 (self.paths.user, self.id_maps) = (Some(path), Some(maps));
                 Ok(())
@@ -80,9 +86,17 @@ impl Found {
     /// The runtime must know whom the container's root is on the host, although it makes no map.
     pub(super) fn tell_map(&self, spec: &mut Spec) {
         let (Some(maps), Some(linux)) = (&self.id_maps, spec.linux_mut()) else { return };
-        let maps: Vec<LinuxIdMapping> = maps.iter().filter_map(|map| {
-            LinuxIdMappingBuilder::default().container_id(map.inside).host_id(map.host).size(map.size).build().ok()
-        }).collect();
+        let maps: Vec<LinuxIdMapping> = maps
+            .iter()
+            .filter_map(|map| {
+                LinuxIdMappingBuilder::default()
+                    .container_id(map.inside)
+                    .host_id(map.host)
+                    .size(map.size)
+                    .build()
+                    .ok()
+            })
+            .collect();
         linux.set_uid_mappings(Some(maps.clone())).set_gid_mappings(Some(maps));
     }
 }

@@ -59,7 +59,12 @@ impl Engine {
     /// # Errors
     /// Before the program runs: nothing is left, except that a container without `--rm` whose
     /// program could not be executed stays, as docker keeps it.
-    pub fn run(&self, request: &RunRequest, host: HostStreams<'_>, warn: &mut dyn FnMut(&str)) -> Result<Outcome> {
+    pub fn run(
+        &self,
+        request: &RunRequest,
+        host: HostStreams<'_>,
+        warn: &mut dyn FnMut(&str),
+    ) -> Result<Outcome> {
         check(request, host)?;
         cleanup::bury(&self.store)?;
         match self.try_run(request, host, warn) {
@@ -73,9 +78,14 @@ impl Engine {
         }
     }
 
-    fn try_run(&self, request: &RunRequest, host: HostStreams<'_>, warn: &mut dyn FnMut(&str)) -> Tried<Outcome> {
+    fn try_run(
+        &self,
+        request: &RunRequest,
+        host: HostStreams<'_>,
+        warn: &mut dyn FnMut(&str),
+    ) -> Tried<Outcome> {
         let shared = self.store.share().map_err(from_store)?;
-        let image = self.image_to_run(request)?;
+        let image = self.image_to_run(&shared, request)?;
         let mut draft = self.draft(request, &image)?;
         let plan = Plan::new(&draft.spec).map_err(from_runtime)?;
         let signals = relay::Signals::block()?;
@@ -88,7 +98,10 @@ impl Engine {
         draft.warnings.iter().for_each(|warning| warn(warning));
         let (running, ends) = self.start(&plan, made.held(), &image, request, host)?;
         running.warnings().iter().for_each(|warning| warn(warning));
-        draft.slot.update(|slot| slot.pid = Some(running.pid().as_raw_nonzero().get())).map_err(from_store)?;
+        draft
+            .slot
+            .update(|slot| slot.pid = Some(running.pid().as_raw_nonzero().get()))
+            .map_err(from_store)?;
         write_pidfile(request.pidfile.as_deref(), running.pid())?;
         sys::step!("engine.run.started");
         let (exited, failure) = relay::attend(running, &request.streams, host, ends, &signals)?;
@@ -113,23 +126,34 @@ impl Engine {
     /// The image's layers over the skeleton, under the container's own directories.
     fn overlay(&self, held: &Held, image: &Image, volatile: bool) -> Result<Overlay> {
         let own = |name: &str| Path::new(&held.path()).join(name);
-        Ok(Overlay { upper: Some((own("upper"), own("work"))), volatile, ..self.layers_of(&image.record.layers)? })
+        Ok(Overlay {
+            upper: Some((own("upper"), own("work"))),
+            volatile,
+            ..self.layers_of(&image.record.layers)?
+        })
     }
 
-    fn image_to_run(&self, request: &RunRequest) -> Result<Image> {
-        let hint = "`hull load` or `hull import` brings an image; pulling from a registry is not available yet";
+    fn image_to_run(&self, shared: &store::Shared, request: &RunRequest) -> Result<Image> {
+        let hint =
+            "`hull load` or `hull import` brings an image; pulling from a registry is not available yet";
         if request.pull == Pull::Always {
-            return Err(Error::new(Kind::Unsupported, format!("pull `{}`: no registry can be asked yet", request.image))
-                .with_hint("`--pull missing` uses the image that is here"));
+            return Err(Error::new(
+                Kind::Unsupported,
+                format!("pull `{}`: no registry can be asked yet", request.image),
+            )
+            .with_hint("`--pull missing` uses the image that is here"));
         }
-        let image = match self.store.resolve(&request.image) {
-            Err(error) if *error.kind() == store::Kind::NotFound => {
-                self.embedded_image(&request.image)?.ok_or_else(|| from_store(error).with_hint(hint))?
+        let found = self.store.resolve(&request.image);
+        let embedded = self.embedded_image(shared, &request.image, found.as_ref().ok())?;
+        let image = match (embedded, found) {
+            (Some(embedded), _) => embedded,
+            (None, Err(error)) if *error.kind() == store::Kind::NotFound => {
+                return Err(from_store(error).with_hint(hint));
             }
-            other => other.map_err(from_store)?,
+            (None, found) => found.map_err(from_store)?,
         };
         match &request.platform {
-            Some(platform) => self.check_platform(&image, platform).map(|()| image),
+            Some(platform) => self.check_platform(&image, platform, &request.image).map(|()| image),
             None => Ok(image),
         }
     }
@@ -240,8 +264,11 @@ fn check(request: &RunRequest, host: HostStreams<'_>) -> Result<()> {
     }
     for (path, what) in [(&request.cidfile, "container ID"), (&request.pidfile, "pid")] {
         if let Some(path) = path.as_ref().filter(|path| path.exists()) {
-            return Err(Error::new(Kind::Conflict, format!("{what} file `{}` is there already", path.display()))
-                .with_hint("make sure that no other container uses it, then delete it"));
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("{what} file `{}` is there already", path.display()),
+            )
+            .with_hint("make sure that no other container uses it, then delete it"));
         }
     }
     Ok(())
@@ -256,7 +283,8 @@ fn keep_capabilities() -> Result<()> {
 
 fn write_cidfile(path: Option<&Path>, id: &ContainerId) -> Result<()> {
     let Some(path) = path else { return Ok(()) };
-    std::fs::write(path, id.to_string()).or_err(Kind::Failed, || format!("write the container ID to `{}`", path.display()))
+    std::fs::write(path, id.to_string())
+        .or_err(Kind::Failed, || format!("write the container ID to `{}`", path.display()))
 }
 
 fn write_pidfile(path: Option<&Path>, pid: rustix::process::Pid) -> Result<()> {

@@ -132,7 +132,8 @@ impl Relay<'_> {
             }
         }
         // What was written before the end is in the pipes: nothing more to come, nothing on its way.
-        let idle = !ready.iter().any(|what| matches!(what, Awaited::Output | Awaited::Error | Awaited::Child));
+        let idle =
+            !ready.iter().any(|what| matches!(what, Awaited::Output | Awaited::Error | Awaited::Child));
         let loaded = [&self.output, &self.error].into_iter().flatten().any(Pump::is_loaded);
         Ok(ended && idle && !loaded)
     }
@@ -155,7 +156,10 @@ impl Relay<'_> {
         }
         let happened = |fd: &PollFd<'_>| !fd.revents().is_empty();
         let ended = happened(&fds[0]);
-        Ok((names.into_iter().zip(&fds).filter(|(_, fd)| happened(fd)).map(|(name, _)| name).collect(), ended))
+        Ok((
+            names.into_iter().zip(&fds).filter(|(_, fd)| happened(fd)).map(|(name, _)| name).collect(),
+            ended,
+        ))
     }
 
     fn hear_child(&mut self) -> Result<()> {
@@ -171,7 +175,8 @@ impl Relay<'_> {
     fn take_terminal(&mut self, master: OwnedFd) -> Result<()> {
         let failed = || "take over the container's terminal".to_owned();
         let flags = rustix::fs::fcntl_getfl(&master).or_err(Kind::Failed, failed)?;
-        rustix::fs::fcntl_setfl(&master, flags | rustix::fs::OFlags::NONBLOCK).or_err(Kind::Failed, failed)?;
+        rustix::fs::fcntl_setfl(&master, flags | rustix::fs::OFlags::NONBLOCK)
+            .or_err(Kind::Failed, failed)?;
         let another = || master.try_clone().or_err(Kind::Failed, failed);
         self.output = Some(Pump::new(another()?, self.host.output, false));
         if self.request.interactive {
@@ -183,7 +188,8 @@ impl Relay<'_> {
     }
 
     fn pass_signals(&mut self) -> Result<()> {
-        let next = || sys::signal::next(&self.signals.descriptor).or_err(Kind::Failed, || "read signals".into());
+        let next =
+            || sys::signal::next(&self.signals.descriptor).or_err(Kind::Failed, || "read signals".into());
         let arrived: Vec<_> = std::iter::from_fn(|| next().transpose()).collect::<Result<_>>()?;
         arrived.into_iter().try_for_each(|signal| self.take_signal(signal))
     }

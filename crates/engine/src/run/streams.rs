@@ -13,15 +13,22 @@ use rustix::pipe::{PipeFlags, pipe_with};
 ///
 /// Pipes, never our own descriptors: through a terminal's descriptor a process can type into it (TIOCSTI), and
 /// through `/proc/self/fd` it can open again what it was only lent.
-pub(super) fn wire(plan: &Plan, request: &StreamsRequest, host: HostStreams<'_>) -> runtime::Result<(Stdio, Ends)> {
+pub(super) fn wire(
+    plan: &Plan,
+    request: &StreamsRequest,
+    host: HostStreams<'_>,
+) -> runtime::Result<(Stdio, Ends)> {
     if request.tty {
         return Ok((Stdio::Terminal(size_of(&host.all())), Ends::default()));
     }
     let owner = plan.host_owner();
     let made = || -> rustix::io::Result<_> {
-        let (theirs_in, input) = if attaches(request, Stream::Stdin) { input_pipe(owner)? } else { (null()?, None) };
-        let (theirs_out, output) = if attaches(request, Stream::Stdout) { output_pipe(owner)? } else { (null()?, None) };
-        let (theirs_err, error) = if attaches(request, Stream::Stderr) { output_pipe(owner)? } else { (null()?, None) };
+        let (theirs_in, input) =
+            if attaches(request, Stream::Stdin) { input_pipe(owner)? } else { (null()?, None) };
+        let (theirs_out, output) =
+            if attaches(request, Stream::Stdout) { output_pipe(owner)? } else { (null()?, None) };
+        let (theirs_err, error) =
+            if attaches(request, Stream::Stderr) { output_pipe(owner)? } else { (null()?, None) };
         Ok((Stdio::Streams([theirs_in, theirs_out, theirs_err]), Ends { input, output, error }))
     };
     made().map_err(|errno| Error::new(Kind::Kernel, "make pipes for the standard streams").caused_by(errno))

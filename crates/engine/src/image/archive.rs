@@ -1,0 +1,276 @@
+//! What lies in an archive: documents in memory, layers where they can be read or unpacked already.
+
+use super::from_io;
+use crate::Engine;
+use crate::error::{Error, Kind, Result};
+use layer::{Applied, Compression, Decoder};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::{Component, Path, PathBuf};
+use store::Shared;
+
+/// Documents are kept in memory: at most so large each, and so many bytes together.
+const DOCUMENT: u64 = 8 << 20;
+const DOCUMENTS: u64 = 48 << 20;
+
+/// Enough of a member to tell what it is: a header of tar.
+const HEAD: usize = 512;
+
+/// The members of an archive by their names, cleaned.
+#[derive(Default)]
+pub(super) struct Archive {
+    documents: HashMap<String, Vec<u8>>,
+    held: u64,
+    layers: HashMap<String, Member>,
+    links: HashMap<String, String>,
+    file: Option<File>,
+}
+
+/// A member that is no document.
+pub(super) enum Member {
+    /// Bytes of the archive's file.
+    At { offset: u64, size: u64 },
+    /// A file of a layout directory.
+    File(PathBuf),
+    /// Of a stream: what came of it when it passed. It may not have been a layer at all.
+    Passed(Box<Result<Applied>>),
+}
+
+impl Archive {
+    /// Looks through an archive's file by seeking; a compressed one is a stream.
+    pub(super) fn of_file(engine: &Engine, shared: &Shared, path: &Path) -> Result<Self> {
+        let what = || format!("read `{}`", path.display());
+        let mut file =
+            File::open(path).map_err(|error| from_io(error, format!("open `{}`", path.display())))?;
+        let mut head = [0; HEAD];
+        let length = read_head(&mut file, &mut head).map_err(|error| from_io(error, what()))?;
+        let seekable = file.seek(SeekFrom::Start(0)).is_ok();
+        if !seekable || Compression::detect(&head[..length]) != Compression::None {
+            return Self::of_stream(engine, shared, file, &what());
+        }
+        let mut archive = Self::default();
+        let mut tar = tar::Archive::new(BufReader::new(&file));
+        for entry in tar.entries_with_seek().map_err(|error| corrupt(error, what()))? {
+            let mut entry = entry.map_err(|error| corrupt(error, what()))?;
+            let at = Member::At { offset: entry.raw_file_position(), size: entry.size() };
+            let at = |_: &mut dyn Read, _: &str| at;
+            archive.take(&mut entry, at).map_err(|error| corrupt(error, what()))?;
+        }
+        archive.file = Some(file);
+        Ok(archive)
+    }
+
+    /// Takes a stream as it comes: whatever looks like a layer is unpacked, since it will not come again.
+    pub(super) fn of_stream(engine: &Engine, shared: &Shared, stream: impl Read, what: &str) -> Result<Self> {
+        let decoded = decode(stream).map_err(|error| corrupt(error, what.to_owned()))?;
+        let mut archive = Self::default();
+        let mut tar = tar::Archive::new(decoded);
+        for entry in tar.entries().map_err(|error| corrupt(error, what.to_owned()))? {
+            let mut entry = entry.map_err(|error| corrupt(error, what.to_owned()))?;
+            let unpack = |bytes: &mut dyn Read, name: &str| {
+                let applied = engine.ingest(shared, &mut *bytes, &format!("layer `{name}`"));
+                let _ = std::io::copy(bytes, &mut std::io::sink());
+                Member::Passed(Box::new(applied))
+            };
+            archive.take(&mut entry, unpack).map_err(|error| corrupt(error, what.to_owned()))?;
+        }
+        Ok(archive)
+    }
+
+    fn take<R: Read>(
+        &mut self,
+        entry: &mut tar::Entry<'_, R>,
+        member: impl FnOnce(&mut dyn Read, &str) -> Member,
+    ) -> std::io::Result<()> {
+        let Some(name) = clean(&entry.path()?) else { return Ok(()) };
+        match entry.header().entry_type() {
+            tar::EntryType::Regular | tar::EntryType::Continuous => {}
+            tar::EntryType::Symlink | tar::EntryType::Link => {
+                let hard = entry.header().entry_type() == tar::EntryType::Link;
+                let target = entry.link_name()?.unwrap_or_default().into_owned();
+                let from = if hard {
+                    PathBuf::new()
+                } else {
+                    Path::new(&name).parent().unwrap_or(Path::new("")).to_owned()
+                };
+                self.links.extend(clean(&from.join(target)).map(|target| (name, target)));
+                return Ok(());
+            }
+            _ => return Ok(()),
+        }
+        let mut head = vec![0; HEAD];
+        let length = read_head(entry, &mut head)?;
+        head.truncate(length);
+        if is_layer(&head) {
+            let mut whole = std::io::Cursor::new(head).chain(entry);
+            let member = member(&mut whole, &name);
+            self.layers.insert(name, member);
+            return Ok(());
+        }
+        self.hold(name, head, entry)
+    }
+
+    fn hold(&mut self, name: String, mut bytes: Vec<u8>, rest: &mut impl Read) -> std::io::Result<()> {
+        rest.take(DOCUMENT).read_to_end(&mut bytes)?;
+        self.held += bytes.len() as u64;
+        if bytes.len() as u64 > DOCUMENT || self.held > DOCUMENTS {
+            return Err(std::io::Error::other(format!(
+                "`{name}` is neither a layer nor a document of a sane size"
+            )));
+        }
+        self.documents.insert(name, bytes);
+        Ok(())
+    }
+
+    /// An OCI layout directory.
+    pub(super) fn of_directory(path: &Path) -> Result<Self> {
+        let mut archive = Self::default();
+        let top = ["index.json", "oci-layout", "manifest.json", "repositories"].map(|name| path.join(name));
+        let blobs = std::fs::read_dir(path.join("blobs")).into_iter().flatten().flatten();
+        let blobs =
+            blobs.flat_map(|algorithm| std::fs::read_dir(algorithm.path()).into_iter().flatten().flatten());
+        for file in top.into_iter().filter(|file| file.exists()).chain(blobs.map(|blob| blob.path())) {
+            let name = file.strip_prefix(path).ok().and_then(clean);
+            let read = File::open(&file)
+                .and_then(|opened| archive.take_file(name.unwrap_or_default(), &file, opened));
+            read.map_err(|error| from_io(error, format!("read `{}`", file.display())))?;
+        }
+        Ok(archive)
+    }
+
+    fn take_file(&mut self, name: String, path: &Path, mut file: File) -> std::io::Result<()> {
+        let mut head = vec![0; HEAD];
+        let length = read_head(&mut file, &mut head)?;
+        head.truncate(length);
+        if is_layer(&head) {
+            self.layers.insert(name, Member::File(path.to_owned()));
+            return Ok(());
+        }
+        self.hold(name, head, &mut file)
+    }
+
+    /// A document, if there is one of this name.
+    pub(super) fn document(&self, name: &str) -> Option<&[u8]> {
+        self.documents.get(self.resolve(name)).map(Vec::as_slice)
+    }
+
+    /// A document that must be there.
+    pub(super) fn needed(&self, name: &str) -> Result<&[u8]> {
+        self.document(name).ok_or_else(|| Error::new(Kind::Corrupt, format!("the archive lacks `{name}`")))
+    }
+
+    /// Unpacks a layer, or says what came of it when it passed.
+    pub(super) fn layer(&self, engine: &Engine, shared: &Shared, name: &str) -> Result<Applied> {
+        let name = self.resolve(name);
+        let what = format!("layer `{name}`");
+        match self.layers.get(name) {
+            None => Err(Error::new(Kind::Corrupt, format!("the archive lacks {what}"))),
+            Some(Member::At { offset, size }) => {
+                let file =
+                    self.file.as_ref().ok_or_else(|| Error::new(Kind::Failed, "the archive is closed"))?;
+                engine.ingest(shared, Section { file, offset: *offset, left: *size }, &what)
+            }
+            Some(Member::File(path)) => {
+                let file = File::open(path).map_err(|error| from_io(error, format!("open {what}")))?;
+                engine.ingest(shared, file, &what)
+            }
+            Some(Member::Passed(result)) => {
+                match &**result {
+                    Ok(applied) => Ok(applied.clone()),
+                    Err(error) => Err(Error::new(*error.kind(), format!("unpack {what}"))
+                        .caused_by(crate::error::chain(error))),
+                }
+            }
+        }
+    }
+
+    /// Old archives name the same layer twice by links.
+    fn resolve<'a>(&'a self, name: &'a str) -> &'a str {
+        let mut name = name.trim_start_matches("./");
+        for _ in 0..8 {
+            let Some(target) = self.links.get(name) else { break };
+            name = target;
+        }
+        name
+    }
+}
+
+/// Some bytes of a file, read at their place: several readers at once do not disturb each other.
+struct Section<'a> {
+    file: &'a File,
+    offset: u64,
+    left: u64,
+}
+
+impl Read for Section<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let length = self.file.read_at(&mut buffer[..most], self.offset)?;
+        if length == 0 && most > 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        self.offset += length as u64;
+        self.left -= length as u64;
+        Ok(length)
+    }
+}
+
+/// Inflates a stream by what it begins with.
+fn decode(stream: impl Read) -> std::io::Result<impl Read> {
+    let mut buffered = BufReader::with_capacity(256 << 10, stream);
+    let head = std::io::BufRead::fill_buf(&mut buffered)?;
+    let compression = Compression::detect(head);
+    Decoder::new(buffered, compression, layer::Limits::default().decoder_memory)
+        .map_err(std::io::Error::other)
+}
+
+fn read_head(input: &mut impl Read, head: &mut [u8]) -> std::io::Result<usize> {
+    let mut length = 0;
+    while length < head.len() {
+        match input.read(&mut head[length..])? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    Ok(length)
+}
+
+/// Compressed, or a header of tar by its sum; an empty layer is nothing but zeros.
+fn is_layer(head: &[u8]) -> bool {
+    if Compression::detect(head) != Compression::None {
+        return true;
+    }
+    let Ok(header) = <&[u8; HEAD]>::try_from(head) else { return false };
+    let sum: u32 = header
+        .iter()
+        .enumerate()
+        .map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) })
+        .sum();
+    let field = String::from_utf8_lossy(&header[148..156]);
+    let stated = u32::from_str_radix(field.trim_matches(['\0', ' ']), 8).ok();
+    stated == Some(sum) || header.iter().all(|byte| *byte == 0)
+}
+
+/// A member's name without `.` and leading slashes; none for one with `..`.
+fn clean(path: &Path) -> Option<String> {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop().then_some(())?;
+            }
+            _ => {}
+        }
+    }
+    clean.into_os_string().into_string().ok()
+}
+
+fn corrupt(error: std::io::Error, what: String) -> Error {
+    match error.raw_os_error() {
+        Some(_) => from_io(error, what),
+        None => Error::new(Kind::Corrupt, what).caused_by(error),
+    }
+}

@@ -1,0 +1,305 @@
+//! `load`: images out of docker's archives of any age, OCI archives and OCI layout directories.
+
+use super::archive::Archive;
+use super::{Source, digest_of};
+use crate::error::{Error, Kind, Result, from_store};
+use crate::{Engine, cleanup};
+use oci::archive::{ArchiveImage, Repositories, V1Image, config_from_v1};
+use oci::{
+    Descriptor, DiffId, Digest, Document, ImageConfig, ImageId, Index, Manifest, Platform, Reference, RootFs,
+};
+use std::sync::Mutex;
+use store::{NewImage, Shared};
+
+/// What `load` was asked for.
+#[derive(Debug, Default)]
+pub struct Load {
+    /// `--platform`: which image of an index; the host's when absent.
+    pub platform: Option<Platform>,
+}
+
+/// An image that was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// Its id.
+    pub id: ImageId,
+    /// Its names, as docker shows them; none for one without.
+    pub names: Vec<String>,
+}
+
+/// One image of an archive, found and not yet unpacked.
+struct Found {
+    config: Vec<u8>,
+    /// Members that hold its layers, lowest first, with the digest each must have if one is stated.
+    layers: Vec<(String, Option<Digest>)>,
+    manifest: Option<Digest>,
+    names: Vec<Reference>,
+}
+
+impl Engine {
+    /// Loads all images of an archive or layout directory. An image appears when it is whole; those before one that
+    /// fails stay.
+    pub fn load(&self, source: &Source, request: &Load) -> Result<Vec<Loaded>> {
+        cleanup::bury(&self.store)?;
+        let shared = self.store.share().map_err(from_store)?;
+        let archive = match source {
+            Source::File(path) if path.is_dir() => Archive::of_directory(path)?,
+            Source::File(path) => Archive::of_file(self, &shared, path)?,
+            other => Archive::of_stream(self, &shared, other.open()?, &format!("read `{other}`"))?,
+        };
+        let platform = request.platform.clone().unwrap_or_else(Platform::host);
+        let found = find(self, &shared, &archive, &platform, request.platform.is_some())?;
+        found.into_iter().map(|image| self.load_one(&shared, &archive, image)).collect()
+    }
+
+    fn load_one(&self, shared: &Shared, archive: &Archive, found: Found) -> Result<Loaded> {
+        let config = ImageConfig::parse(&found.config).map_err(corrupt)?;
+        let diff_ids = &config.rootfs.diff_ids;
+        if diff_ids.len() != found.layers.len() {
+            let what = format!(
+                "the configuration names {} layers, the manifest {}",
+                diff_ids.len(),
+                found.layers.len()
+            );
+            return Err(Error::new(Kind::Corrupt, what));
+        }
+        self.unpack_all(shared, archive, &found.layers, diff_ids)?;
+        sys::step!("engine.load.unpacked");
+        let id = ImageId(digest_of(&found.config));
+        let names = found.names.iter().map(Reference::familiar).collect();
+        let new = NewImage {
+            id: id.clone(),
+            config: found.config,
+            manifest: found.manifest,
+            blobs: Vec::new(),
+            names: found.names,
+        };
+        self.store.put_image(shared, new).map_err(from_store)?;
+        Ok(Loaded { id, names })
+    }
+
+    /// Several layers at once: they do not depend on each other.
+    fn unpack_all(
+        &self,
+        shared: &Shared,
+        archive: &Archive,
+        layers: &[(String, Option<Digest>)],
+        ids: &[DiffId],
+    ) -> Result<()> {
+        let left = Mutex::new(layers.iter().zip(ids));
+        let work = || -> Result<()> {
+            loop {
+                let next = left.lock().map_err(|_| Error::new(Kind::Failed, "unpack layers"))?.next();
+                let Some(((name, digest), diff_id)) = next else { return Ok(()) };
+                self.unpack(shared, archive, name, digest.as_ref(), diff_id)?;
+            }
+        };
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(layers.len()).max(1);
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+            let mine = work();
+            let others = others
+                .into_iter()
+                .map(|other| other.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "unpack layers"))));
+            others.fold(mine, Result::and)
+        })
+    }
+
+    fn unpack(
+        &self,
+        shared: &Shared,
+        archive: &Archive,
+        name: &str,
+        digest: Option<&Digest>,
+        diff_id: &DiffId,
+    ) -> Result<()> {
+        if self.store.layer(diff_id).map_err(from_store)?.is_some() {
+            return Ok(());
+        }
+        let applied = archive.layer(self, shared, name)?;
+        let lie = |is: &Digest, said: &Digest| {
+            Err(Error::new(Kind::Corrupt, format!("layer `{name}` has digest `{is}`, not `{said}`")))
+        };
+        match digest {
+            Some(digest) if *digest != applied.digest => lie(&applied.digest, digest),
+            _ if applied.diff_id != *diff_id => lie(&applied.diff_id.0, &diff_id.0),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The images of an archive, by the document that lists them.
+fn find(
+    engine: &Engine,
+    shared: &Shared,
+    archive: &Archive,
+    platform: &Platform,
+    asked: bool,
+) -> Result<Vec<Found>> {
+    if let Some(list) = archive.document("manifest.json") {
+        let images = ArchiveImage::parse(list).map_err(corrupt)?;
+        return images.into_iter().map(|image| of_docker(archive, image)).collect();
+    }
+    if let Some(index) = archive.document("index.json") {
+        let index: Index = parse_json(index, "index.json")?;
+        return of_oci(archive, &index, platform, asked, &[]);
+    }
+    if let Some(list) = archive.document("repositories") {
+        return of_v1(engine, shared, archive, &Repositories::parse(list).map_err(corrupt)?);
+    }
+    Err(Error::new(
+        Kind::Corrupt,
+        "the archive has no manifest.json, no index.json and no repositories: it holds no image",
+    )
+    .with_hint("`hull import` takes the tar of a root file system"))
+}
+
+fn of_docker(archive: &Archive, image: ArchiveImage) -> Result<Found> {
+    let config = archive.needed(&image.config)?.to_vec();
+    verify(&image.config, &config)?;
+    let names = image
+        .repo_tags
+        .iter()
+        .flatten()
+        .map(|name| name.parse::<Reference>().map_err(corrupt))
+        .collect::<Result<_>>()?;
+    let layers = image.layers.into_iter().map(|name| (name, None)).collect();
+    Ok(Found { config, layers, manifest: None, names })
+}
+
+/// A member below `blobs/` is named by its digest.
+fn verify(name: &str, bytes: &[u8]) -> Result<()> {
+    let stated = name.strip_prefix("blobs/sha256/");
+    match stated.filter(|hex| *hex != digest_of(bytes).hex()) {
+        Some(_) => Err(Error::new(Kind::Corrupt, format!("`{name}` has digest `{}`", digest_of(bytes)))),
+        None => Ok(()),
+    }
+}
+
+/// Every image of an index, and of an index in it the one for the platform.
+fn of_oci(
+    archive: &Archive,
+    index: &Index,
+    platform: &Platform,
+    asked: bool,
+    names: &[Reference],
+) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for descriptor in index.manifests.iter().filter(|descriptor| !descriptor.is_attestation()) {
+        let own = names_of(descriptor);
+        let names = if own.is_empty() { names } else { &own };
+        match parse_document(archive, descriptor)? {
+            Document::Index(inner) => {
+                let chosen = inner.choose(platform).ok_or_else(|| absent(platform))?.clone();
+                let only = Index { manifests: vec![chosen], ..inner };
+                found.extend(of_oci(archive, &only, platform, asked, names)?);
+            }
+            Document::Manifest(manifest) => {
+                let image = of_manifest(archive, descriptor, *manifest, names.to_vec())?;
+                let runs = ImageConfig::parse(&image.config)
+                    .is_ok_and(|config| platform.matches(&config.platform()));
+                found.extend((runs || !asked).then_some(image));
+            }
+        }
+    }
+    if found.is_empty() { Err(absent(platform)) } else { Ok(found) }
+}
+
+fn of_manifest(
+    archive: &Archive,
+    descriptor: &Descriptor,
+    manifest: Manifest,
+    names: Vec<Reference>,
+) -> Result<Found> {
+    let config = blob(archive, &manifest.config.digest)?.to_vec();
+    let layers = manifest.layers.iter().map(|layer| match layer.layer() {
+        Some(_) => Ok((blob_name(&layer.digest), Some(layer.digest.clone()))),
+        None => Err(Error::new(
+            Kind::Unsupported,
+            format!("`{}` is no layer of an image: `{}`", layer.digest, layer.media_type),
+        )),
+    });
+    Ok(Found {
+        config,
+        layers: layers.collect::<Result<_>>()?,
+        manifest: Some(descriptor.digest.clone()),
+        names,
+    })
+}
+
+fn parse_document(archive: &Archive, descriptor: &Descriptor) -> Result<Document> {
+    Document::parse(blob(archive, &descriptor.digest)?).map_err(corrupt)
+}
+
+fn blob<'a>(archive: &'a Archive, digest: &Digest) -> Result<&'a [u8]> {
+    let name = blob_name(digest);
+    let bytes = archive.needed(&name)?;
+    verify(&name, bytes).map(|()| bytes)
+}
+
+fn blob_name(digest: &Digest) -> String {
+    format!("blobs/{}", digest.to_string().replace(':', "/"))
+}
+
+/// containerd's whole name, or the specification's, which may be a mere tag and then names nothing.
+fn names_of(descriptor: &Descriptor) -> Vec<Reference> {
+    let annotation = |key: &str| descriptor.annotations.get(key);
+    let whole = annotation("io.containerd.image.name").and_then(|name| name.parse::<Reference>().ok());
+    let short = || {
+        annotation("org.opencontainers.image.ref.name")
+            .filter(|name| name.contains([':', '/']))?
+            .parse::<Reference>()
+            .ok()
+    };
+    whole.or_else(short).map(Reference::with_default_tag).into_iter().collect()
+}
+
+/// Archives from before docker 1.10: a directory for each layer, with a parent. The configuration that such an image
+/// lacks is put together as docker does.
+fn of_v1(
+    engine: &Engine,
+    shared: &Shared,
+    archive: &Archive,
+    repositories: &Repositories,
+) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for (name, tags) in &repositories.0 {
+        for (tag, id) in tags {
+            let mut image = of_v1_image(engine, shared, archive, id)?;
+            image.names = vec![format!("{name}:{tag}").parse().map_err(corrupt)?];
+            found.push(image);
+        }
+    }
+    Ok(found)
+}
+
+fn of_v1_image(engine: &Engine, shared: &Shared, archive: &Archive, top: &str) -> Result<Found> {
+    let (mut chain, mut next) = (Vec::new(), Some(top.to_owned()));
+    while let Some(id) = next.take_if(|_| chain.len() < 500) {
+        let image = V1Image::parse(archive.needed(&format!("{id}/json"))?).map_err(corrupt)?;
+        next = image.parent.clone().filter(|parent| !parent.is_empty());
+        chain.push((id, image));
+    }
+    chain.reverse();
+    let layers: Vec<_> = chain.iter().map(|(id, _)| (format!("{id}/layer.tar"), None)).collect();
+    let diff_ids =
+        layers.iter().map(|(name, _)| archive.layer(engine, shared, name).map(|applied| applied.diff_id));
+    let rootfs = RootFs { diff_ids: diff_ids.collect::<Result<_>>()?, ..RootFs::default() };
+    let history: Vec<_> = chain.iter().map(|(_, image)| image.history()).collect();
+    let config =
+        config_from_v1(archive.needed(&format!("{top}/json"))?, &rootfs, &history).map_err(corrupt)?;
+    Ok(Found { config, layers, manifest: None, names: Vec::new() })
+}
+
+fn parse_json<T: serde::de::DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Error::new(Kind::Corrupt, format!("parse `{name}`")).caused_by(error))
+}
+
+fn absent(platform: &Platform) -> Error {
+    Error::new(Kind::NotFound, format!("the archive has no image for platform {platform}"))
+}
+
+fn corrupt(error: oci::Error) -> Error {
+    error.map_kind(|_| Kind::Corrupt)
+}

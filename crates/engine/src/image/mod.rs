@@ -1,0 +1,129 @@
+//! Journeys over images: in, listed, named, out.
+//!
+//! ```text
+//! tar stream ──ingest──▶ layer in the store ─┐
+//! archive ──load──▶ layers, config, names ───┼──▶ store::put_image: one commit, then it is there
+//! changes, message ──import──▶ config ───────┘
+//! ```
+//!
+//! Nothing of an image is visible before all of it is verified and flushed. What a failure or a kill leaves are
+//! layers that no image names, and the next collection takes them.
+
+mod archive;
+mod import;
+mod list;
+mod load;
+mod source;
+mod view;
+
+pub use import::Import;
+pub use list::{Filter, Row};
+pub use load::{Load, Loaded};
+pub use source::Source;
+pub use view::{HistoryRow, inspect};
+
+use crate::Engine;
+use crate::error::{Error, Kind, Result, from_store};
+use layer::{Applied, Limits};
+use oci::{Digest, Platform};
+use sha2::{Digest as _, Sha256};
+use std::io::{Read, Write};
+use store::{Image, LayerMeta, LayerSource, Shared};
+
+impl Engine {
+    /// One pass over a layer's bytes: read, hashed, inflated, hashed and unpacked. Garbage until an image names it.
+    pub(crate) fn ingest(&self, shared: &Shared, input: impl Read, what: &str) -> Result<Applied> {
+        let draft = self.store.draft_layer(shared).map_err(from_store)?;
+        let applied = layer::apply(input, draft.dir(), &Limits::default())
+            .map_err(|error| from_layer(error, format!("unpack {what}")))?;
+        sys::step!("engine.ingest.unpacked");
+        let compressed = applied.compression != layer::Compression::None;
+        let source = compressed.then(|| LayerSource {
+            digest: applied.digest.clone(),
+            size: applied.compressed_size,
+            media_type: None,
+        });
+        let (tar_size, entries, file_bytes) = (applied.tar_size, applied.entries, applied.file_bytes);
+        let meta = LayerMeta { tar_size, entries, file_bytes, source };
+        draft.commit(&applied.diff_id, meta).map_err(from_store)?;
+        sys::step!("engine.ingest.committed");
+        Ok(applied)
+    }
+
+    /// Does an image run on a platform?
+    pub(crate) fn check_platform(&self, image: &Image, wanted: &Platform, name: &str) -> Result<()> {
+        let has = image.config().map_err(from_store)?.platform();
+        match wanted.matches(&has) {
+            true => Ok(()),
+            false => Err(Error::new(
+                Kind::NotFound,
+                format!(
+                    "image with reference {name} was found but its platform ({has}) does not match the specified platform ({wanted})"
+                ),
+            )),
+        }
+    }
+}
+
+/// Takes a layer's error over under the words of what was done with it.
+pub(crate) fn from_layer(error: layer::Error, what: String) -> Error {
+    let kind = match error.kind() {
+        layer::Kind::Corrupt | layer::Kind::Truncated => Kind::Corrupt,
+        layer::Kind::Limit => Kind::Limit,
+        layer::Kind::NoSpace => Kind::NoSpace,
+        layer::Kind::Unsupported => Kind::Unsupported,
+        _ => Kind::Failed,
+    };
+    with_space_hint(Error::new(kind, what).caused_by(error))
+}
+
+pub(crate) fn from_io(error: std::io::Error, what: String) -> Error {
+    let full = matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+    let kind = match error.kind() {
+        _ if full => Kind::NoSpace,
+        std::io::ErrorKind::NotFound => Kind::NotFound,
+        std::io::ErrorKind::PermissionDenied => Kind::Permission,
+        std::io::ErrorKind::UnexpectedEof => Kind::Corrupt,
+        _ => Kind::Failed,
+    };
+    with_space_hint(Error::new(kind, what).caused_by(error))
+}
+
+fn with_space_hint(error: Error) -> Error {
+    match error.kind() {
+        Kind::NoSpace => {
+            error.with_hint("`hull system prune` removes what nothing uses; `hull system df` tells what does")
+        }
+        _ => error,
+    }
+}
+
+/// The sha256 of some bytes.
+pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
+    Digest::from_sha256(Sha256::digest(bytes).into())
+}
+
+/// A sum of what is written to it, and a count.
+#[derive(Default)]
+pub(crate) struct Sum {
+    hash: Sha256,
+    length: u64,
+}
+
+impl Sum {
+    pub(crate) fn finish(self) -> (Digest, u64) {
+        (Digest::from_sha256(self.hash.finalize().into()), self.length)
+    }
+}
+
+impl Write for Sum {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.hash.update(bytes);
+        self.length += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
