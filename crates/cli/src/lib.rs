@@ -1,1 +1,73 @@
 //! What was typed, what it means, what is printed.
+//!
+//! ```text
+//! argv ──flags──▶ Typed ──command──▶ request ──engine──▶ data ──render──▶ stdout
+//!                    └──────── Mistake, Error ──edge──▶ stderr, exit code
+//! ```
+//!
+//! The only crate that prints, and with [`Caller`] the only one that reads the environment. It decides nothing
+//! of what a container or an image is. No start-up work: the one command's table is all that is touched.
+
+mod command;
+mod edge;
+mod flags;
+mod help;
+mod render;
+
+use engine::Engine;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Who called, and from where.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    root: PathBuf,
+    run: PathBuf,
+}
+
+impl Caller {
+    /// `--root`, or `HULL_ROOT`, moves everything that is kept; what a reboot ends is then below it, too.
+    fn new(root: Option<PathBuf>) -> Self {
+        let moved =
+            root.or_else(|| std::env::var_os("HULL_ROOT").filter(|root| !root.is_empty()).map(PathBuf::from));
+        match moved {
+            Some(root) => {
+                let root = std::path::absolute(&root).unwrap_or(root);
+                Self { run: root.join("run"), root }
+            }
+            None => Self { root: "/var/lib/hull".into(), run: "/run/hull".into() },
+        }
+    }
+
+    /// The engine over the caller's root.
+    pub(crate) fn engine(&self) -> Result<Engine, edge::Failure> {
+        if !rustix::process::geteuid().is_root() {
+            let mistake = flags::Mistake::new(
+                "hull must be run as root for now: it makes namespaces, mounts and cgroups",
+            );
+            return Err(mistake.with_hint("`sudo hull …`; rootless containers are not available yet").into());
+        }
+        Ok(Engine::open(&self.root, &self.run)?)
+    }
+
+    /// A variable of the caller's environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    /// A path as the caller means it.
+    pub(crate) fn absolute(&self, path: &Path) -> PathBuf {
+        std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+    }
+}
+
+/// Runs the command line (without the program's name) and gives the exit code.
+pub fn main(args: impl Iterator<Item = OsString>) -> i32 {
+    sys::signal::restore_sigpipe();
+    if let Some(step) = std::env::var_os("HULL_KILL_AT") {
+        sys::step::kill_at(step.to_string_lossy().into_owned());
+    }
+    let (code, failure) = command::dispatch(args.collect());
+    failure.iter().for_each(edge::tell);
+    code
+}

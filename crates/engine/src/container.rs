@@ -77,6 +77,12 @@ impl Engine {
         }
     }
 
+    /// Bytes that a container wrote into its root.
+    pub fn written(&self, text: &str) -> Result<u64> {
+        let container = self.store.container(text).map_err(from_store)?;
+        self.store.written(&container).map_err(from_store)
+    }
+
     /// What a container changed in its image's files; docker's `diff`.
     pub fn diff(&self, text: &str) -> Result<Vec<layer::Change>> {
         let (container, _) = self.container(text)?;

@@ -1,0 +1,298 @@
+//! `hull images`, `import`, `load`, `tag`, `rmi`, `history`, `image inspect`, `image prune`.
+
+use super::each;
+use crate::Caller;
+use crate::edge::{Done, Failure};
+use crate::flags::{Mistake, Syntax, Typed, switch, value};
+use crate::render::{self, List, ago, line, row, short, size};
+use engine::image::{Filter, Import, Load, Row, Source, inspect as view};
+use serde_json::{Map, Value};
+
+pub(super) const LIST: Syntax = Syntax {
+    name: "images",
+    rest: "[REPOSITORY[:TAG]]",
+    about: "List images.",
+    flags: &[
+        switch("all", "Accepted for docker's sake: hull keeps no images between").or('a'),
+        value("filter", "KEY=VALUE", "dangling, label, before, since, until, reference").or('f'),
+        value("format", "FORMAT", "json, a Go template, or 'table TEMPLATE'"),
+        switch("quiet", "Only ids").or('q'),
+        switch("digests", "Show digests"),
+        switch("no-trunc", "Whole ids"),
+    ],
+    examples: &["hull images --format '{{.Repository}}:{{.Tag}} {{.Size}}'"],
+    words: (0, 1),
+    stops: false,
+};
+
+pub(super) fn list(typed: &Typed, caller: &Caller) -> Done {
+    let mut filters = typed.each("filter", str::parse::<Filter>)?;
+    filters.extend(typed.words.iter().map(|pattern| Filter::Reference(pattern.clone())));
+    let rows = caller.engine()?.images(&filters)?;
+    let whole = typed.is_on("no-trunc");
+    if typed.is_on("quiet") {
+        let mut ids: Vec<_> = rows.iter().map(|row| shown_id(row, whole)).collect();
+        ids.dedup();
+        return ids.iter().try_for_each(|id| line(id)).map(|()| 0);
+    }
+    let mut columns = vec![
+        ("REPOSITORY", "Repository"),
+        ("TAG", "Tag"),
+        ("IMAGE ID", "ID"),
+        ("CREATED", "CreatedSince"),
+        ("SIZE", "Size"),
+    ];
+    if typed.is_on("digests") {
+        columns.insert(2, ("DIGEST", "Digest"));
+    }
+    List { columns: &columns, rows: rows.iter().map(|row| fields(row, whole)).collect() }
+        .show(typed.last("format"))?;
+    Ok(0)
+}
+
+fn shown_id(row: &Row, whole: bool) -> String {
+    let id = row.image.id().to_string();
+    if whole { id } else { short(&id).to_owned() }
+}
+
+fn fields(image: &Row, whole: bool) -> Map<String, Value> {
+    let none = || "<none>".to_owned();
+    let name = image.name.as_ref();
+    row([
+        ("Containers", image.containers.to_string().into()),
+        ("CreatedAt", image.created.to_string().into()),
+        ("CreatedSince", ago(image.created).into()),
+        ("Digest", image.image.record.manifest.as_ref().map_or_else(none, ToString::to_string).into()),
+        ("ID", shown_id(image, whole).into()),
+        ("Repository", name.map_or_else(none, oci::Reference::familiar_name).into()),
+        ("SharedSize", "N/A".into()),
+        ("Size", size(image.image.record.size).into()),
+        ("Tag", name.and_then(oci::Reference::tag).map_or_else(none, str::to_owned).into()),
+        ("UniqueSize", "N/A".into()),
+        ("VirtualSize", size(image.image.record.size).into()),
+    ])
+}
+
+pub(super) const IMPORT: Syntax = Syntax {
+    name: "import",
+    rest: "FILE|URL|- [REPOSITORY[:TAG]]",
+    about: "Make an image of one layer from the tar of a root file system, of any compression.",
+    flags: &[
+        value("change", "INSTRUCTION", "Apply a Dockerfile instruction, e.g. 'CMD [\"sh\"]'").or('c'),
+        value("message", "TEXT", "Say something about the image").or('m'),
+        value("platform", "OS/ARCH", "What it is for, if not this host"),
+    ],
+    examples: &["mmdebstrap --variant=minbase bookworm - | hull import - debian:bookworm"],
+    words: (1, 2),
+    stops: false,
+};
+
+pub(super) fn import(typed: &Typed, caller: &Caller) -> Done {
+    let name = typed.words.get(1).map(|name| name.parse()).transpose();
+    let request = Import {
+        name: name.map_err(|error: oci::Error| Mistake::new(error.to_string()))?,
+        changes: typed.all("change").map(str::to_owned).collect(),
+        message: typed.last("message").map(str::to_owned),
+        platform: typed.parsed("platform", str::parse)?,
+    };
+    let source = Source::parse(&typed.words[0]);
+    refuse_terminal(&source)?;
+    line(&caller.engine()?.import(&source, request)?.to_string())?;
+    Ok(0)
+}
+
+/// Nobody types an archive.
+fn refuse_terminal(source: &Source) -> Result<(), Failure> {
+    match *source == Source::Stdin && rustix::termios::isatty(rustix::stdio::stdin()) {
+        true => Err(Mistake::new("an archive is expected on standard input, which is a terminal").into()),
+        false => Ok(()),
+    }
+}
+
+pub(super) const LOAD: Syntax = Syntax {
+    name: "load",
+    rest: "",
+    about: "Load images: docker's archives of any age, OCI archives, OCI layout directories, compressed or not.",
+    flags: &[
+        value("input", "FILE|DIR|-", "Read from there, not from standard input").or('i'),
+        value("platform", "OS/ARCH", "Which image of several, if not this host's"),
+        switch("quiet", "Accepted for docker's sake: there is no noise").or('q'),
+    ],
+    examples: &["docker save alpine | hull load", "hull load -i images.tar"],
+    words: (0, 0),
+    stops: false,
+};
+
+pub(super) fn load(typed: &Typed, caller: &Caller) -> Done {
+    let source = typed
+        .last("input")
+        .map_or(Source::Stdin, |word| if word == "-" { Source::Stdin } else { Source::File(word.into()) });
+    refuse_terminal(&source)?;
+    let request = Load { platform: typed.parsed("platform", str::parse)? };
+    for loaded in caller.engine()?.load(&source, &request)? {
+        for name in &loaded.names {
+            line(&format!("Loaded image: {name}"))?;
+        }
+        if loaded.names.is_empty() {
+            line(&format!("Loaded image ID: {}", loaded.id))?;
+        }
+    }
+    Ok(0)
+}
+
+pub(super) const TAG: Syntax = Syntax {
+    name: "tag",
+    rest: "IMAGE NAME[:TAG]",
+    about: "Give an image a further name.",
+    flags: &[],
+    examples: &[],
+    words: (2, 2),
+    stops: false,
+};
+
+pub(super) fn tag(typed: &Typed, caller: &Caller) -> Done {
+    caller.engine()?.tag(&typed.words[0], &typed.words[1])?;
+    Ok(0)
+}
+
+pub(super) const REMOVE: Syntax = Syntax {
+    name: "rmi",
+    rest: "IMAGE [IMAGE…]",
+    about: "Remove names of images, and images without a name left.",
+    flags: &[
+        switch("force", "Though ended containers use it, or it has several names").or('f'),
+        switch("no-prune", "Accepted for docker's sake: there are no parents"),
+    ],
+    examples: &[],
+    words: (1, usize::MAX),
+    stops: false,
+};
+
+pub(super) fn remove(typed: &Typed, caller: &Caller) -> Done {
+    let engine = caller.engine()?;
+    let code = each(&typed.words, |image| {
+        let removed = engine.remove_image(image, typed.is_on("force"))?;
+        removed.removed.iter().try_for_each(|removed| line(&removed_line(removed)))
+    })?;
+    // With -f, an image that is not there is no failure.
+    Ok(code)
+}
+
+/// docker's words.
+pub(super) fn removed_line(removed: &store::Removed) -> String {
+    match removed {
+        store::Removed::Untagged(name) => format!("Untagged: {}", name.familiar()),
+        store::Removed::Deleted(id) => format!("Deleted: {id}"),
+        store::Removed::DeletedLayer(id) => format!("Deleted: {id}"),
+    }
+}
+
+pub(super) const HISTORY: Syntax = Syntax {
+    name: "history",
+    rest: "IMAGE",
+    about: "How an image was made, the newest step first.",
+    flags: &[
+        value("format", "FORMAT", "json, a Go template, or 'table TEMPLATE'"),
+        switch("human", "Sizes and times in words (default true)").or('H'),
+        switch("quiet", "Only ids").or('q'),
+        switch("no-trunc", "Whole ids and commands"),
+    ],
+    examples: &[],
+    words: (1, 1),
+    stops: false,
+};
+
+pub(super) fn history(typed: &Typed, caller: &Caller) -> Done {
+    let engine = caller.engine()?;
+    let image = engine.image(&typed.words[0])?;
+    let (whole, human) = (typed.is_on("no-trunc"), typed.switch("human").unwrap_or(true));
+    let steps = engine.history(&image)?;
+    let id = |id: &Option<String>| {
+        id.as_deref().map_or("<missing>".to_owned(), |id| if whole { id.into() } else { short(id).into() })
+    };
+    if typed.is_on("quiet") {
+        return steps.iter().try_for_each(|step| line(&id(&step.id))).map(|()| 0);
+    }
+    let rows = steps.iter().map(|step| {
+        let since = step.created.map_or("N/A".to_owned(), ago);
+        let at = step.created.map_or("N/A".to_owned(), |time| time.to_string());
+        row([
+            ("ID", id(&step.id).into()),
+            ("CreatedSince", if human { since } else { at.clone() }.into()),
+            ("CreatedAt", at.into()),
+            ("CreatedBy", cut(&step.created_by, if whole { usize::MAX } else { 45 }).into()),
+            ("Size", if human { size(step.size) } else { step.size.to_string() }.into()),
+            ("Comment", step.comment.clone().into()),
+        ])
+    });
+    let columns = [
+        ("IMAGE", "ID"),
+        ("CREATED", "CreatedSince"),
+        ("CREATED BY", "CreatedBy"),
+        ("SIZE", "Size"),
+        ("COMMENT", "Comment"),
+    ];
+    List { columns: &columns, rows: rows.collect() }.show(typed.last("format"))?;
+    Ok(0)
+}
+
+/// At most so many characters, the last an ellipsis where some are missing.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    match text.chars().count() > most {
+        true => text.chars().take(most - 1).chain(['…']).collect(),
+        false => text.to_owned(),
+    }
+}
+
+pub(super) const INSPECT: Syntax = Syntax {
+    name: "image inspect",
+    rest: "IMAGE [IMAGE…]",
+    about: "Everything about images, as JSON.",
+    flags: &[value("format", "TEMPLATE", "A Go template, or json").or('f')],
+    examples: &["hull image inspect -f '{{json .Config.Env}}' hello"],
+    words: (1, usize::MAX),
+    stops: false,
+};
+
+pub(super) fn inspect(typed: &Typed, caller: &Caller) -> Done {
+    let engine = caller.engine()?;
+    show(typed, |name| Ok(view(&engine, &engine.image(name)?)?))
+}
+
+/// Shows things as an array of JSON, or each by a template. One that is missing is told, the others are shown.
+pub(super) fn show(typed: &Typed, look: impl Fn(&str) -> Result<Value, Failure>) -> Done {
+    // Not shown at once: standard output must stay one array.
+    let found = std::cell::RefCell::new(Vec::new());
+    let code = each(&typed.words, |word| {
+        found.borrow_mut().push(look(word)?);
+        Ok(())
+    })?;
+    let found = found.into_inner();
+    match typed.last("format") {
+        None => line(&serde_json::to_string_pretty(&found).unwrap_or_default())?,
+        Some("json") => found.iter().try_for_each(|value| line(&value.to_string()))?,
+        Some(text) => {
+            let template = render::parse(text)?;
+            found.iter().try_for_each(|value| line(&render::render(&template, value)?))?;
+        }
+    }
+    Ok(code)
+}
+
+pub(super) const PRUNE: Syntax = Syntax {
+    name: "image prune",
+    rest: "",
+    about: "Remove images without a name that no container uses.",
+    flags: &[switch("all", "Those with a name, too").or('a'), switch("force", "Do not ask").or('f')],
+    examples: &[],
+    words: (0, 0),
+    stops: false,
+};
+
+pub(super) fn prune(typed: &Typed, caller: &Caller) -> Done {
+    super::system::confirm(typed, "This removes all images that no container uses and that have no name.")?;
+    let pruned = caller.engine()?.prune_images(typed.is_on("all"))?;
+    pruned.images.iter().try_for_each(|removed| line(&removed_line(removed)))?;
+    line(&format!("Total reclaimed space: {}", size(pruned.collected.bytes)))?;
+    Ok(0)
+}

@@ -1,0 +1,38 @@
+//! What `hull` alone says.
+
+pub(super) const TEXT: &str = "\
+Usage: hull [--root DIR] COMMAND
+
+Run containers: an application with all its files, isolated by the kernel.
+
+Try it:
+  hull run --rm hello       the image in hull itself tells what isolates it
+
+Containers:
+  hull run                  run a command in a new container
+  hull ps                   list containers
+  hull inspect              everything about a container or an image, as JSON
+  hull diff                 what a container changed in its files
+  hull rm                   remove containers
+  hull container prune      remove all containers that have ended
+
+Images:
+  hull import               make an image of a root file system's tar
+  hull load                 load images of docker and OCI archives
+  hull images               list images
+  hull tag                  give an image a name
+  hull history              how an image was made
+  hull rmi                  remove images
+  hull image inspect        everything about an image, as JSON
+  hull image prune          remove images without a name
+
+Host:
+  hull system info          what this host can isolate
+  hull system df            what is kept, to the byte
+  hull system prune         remove what nobody uses
+  hull system check         look for what a crash left, and mend it
+  hull version              the version
+
+`hull COMMAND --help` tells more. docker's names work, too: `hull image ls`,
+`hull container rm`, … HULL_ROOT, or --root, moves everything hull keeps.
+";

@@ -1,0 +1,208 @@
+//! `hull run`: what was typed, as a [`RunRequest`].
+
+use super::run_flags::SYNTAX;
+use crate::flags::{Mistake, Read, Typed, bad};
+use crate::{Caller, edge};
+use engine::request::{
+    self, FilesRequest, IsolationRequest, LimitsRequest, MountRequest, MountSource, ProcessRequest,
+    RunRequest, SecurityOption, StreamsRequest, pairs,
+};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Runs a container in the foreground; the exit code is its program's.
+pub(crate) fn run(typed: &Typed, caller: &Caller) -> edge::Done {
+    let request = request(typed, caller)?;
+    let engine = caller.engine()?;
+    let host = engine::run::HostStreams {
+        input: rustix::stdio::stdin(),
+        output: rustix::stdio::stdout(),
+        error: rustix::stdio::stderr(),
+    };
+    Ok(engine.run(&request, host, &mut edge::warn)?.code)
+}
+
+/// What the words mean.
+pub(crate) fn request(typed: &Typed, caller: &Caller) -> Read<RunRequest> {
+    if typed.last("kernel-memory").is_some() {
+        return Err(Mistake::new("--kernel-memory is not supported: the kernel dropped it in 5.16"));
+    }
+    let (image, command) = typed.words.split_first().ok_or_else(|| Mistake::new("an image is missing"))?;
+    Ok(RunRequest {
+        image: image.clone(),
+        command: command.to_vec(),
+        name: typed.last("name").map(str::to_owned),
+        platform: typed.parsed("platform", str::parse)?,
+        pull: typed.parsed("pull", str::parse)?.unwrap_or_default(),
+        remove: typed.is_on("rm"),
+        cidfile: typed.last("cidfile").map(PathBuf::from),
+        pidfile: typed.last("pidfile").map(PathBuf::from),
+        labels: labels(typed)?,
+        annotations: typed.all("annotation").map(key_value).collect(),
+        process: process(typed, caller)?,
+        streams: streams(typed)?,
+        files: files(typed, caller)?,
+        isolation: isolation(typed)?,
+        limits: limits(typed)?,
+    })
+}
+
+fn key_value(text: &str) -> (String, String) {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    (key.to_owned(), value.to_owned())
+}
+
+fn read_file(long: &str, path: &str) -> Read<Vec<u8>> {
+    std::fs::read(path).map_err(|error| bad(long, path, &error))
+}
+
+fn labels(typed: &Typed) -> Read<BTreeMap<String, String>> {
+    let mut labels = BTreeMap::new();
+    for path in typed.all("label-file") {
+        let bytes = read_file("label-file", path)?;
+        let pairs = pairs(path, &bytes).map_err(|error| bad("label-file", path, &error))?;
+        labels.extend(pairs.into_iter().map(|(key, value)| (key.to_owned(), value.unwrap_or("").to_owned())));
+    }
+    labels.extend(typed.all("label").map(key_value));
+    Ok(labels)
+}
+
+/// Files first, then flags. A bare name takes the caller's value; one the caller has not is left out.
+fn env(typed: &Typed, caller: &Caller) -> Read<Vec<String>> {
+    let mut env = Vec::new();
+    for path in typed.all("env-file") {
+        let bytes = read_file("env-file", path)?;
+        let pairs = pairs(path, &bytes).map_err(|error| bad("env-file", path, &error))?;
+        env.extend(pairs.into_iter().filter_map(|(name, value)| variable(name, value, caller)));
+    }
+    for text in typed.all("env") {
+        let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+        if name.is_empty() {
+            return Err(bad("env", text, &"invalid environment variable"));
+        }
+        // A bare name the caller has not removes the image's.
+        env.push(variable(name, value, caller).unwrap_or_else(|| name.to_owned()));
+    }
+    Ok(env)
+}
+
+fn variable(name: &str, value: Option<&str>, caller: &Caller) -> Option<String> {
+    let value = value.map(str::to_owned).or_else(|| caller.variable(name))?;
+    Some(format!("{name}={value}"))
+}
+
+fn process(typed: &Typed, caller: &Caller) -> Read<ProcessRequest> {
+    Ok(ProcessRequest {
+        entrypoint: typed.last("entrypoint").map(str::to_owned),
+        env: env(typed, caller)?,
+        workdir: typed.last("workdir").map(str::to_owned),
+        user: typed.last("user").map(str::to_owned),
+        groups: typed.all("group-add").map(str::to_owned).collect(),
+        init: typed.is_on("init"),
+        stop_signal: typed.parsed("stop-signal", |text| request::signal(text).map(|_| text.to_owned()))?,
+        stop_timeout: typed.parsed("stop-timeout", str::parse)?,
+        ulimits: typed.each("ulimit", str::parse)?,
+        oom_score_adj: typed.parsed("oom-score-adj", str::parse)?,
+    })
+}
+
+fn streams(typed: &Typed) -> Read<StreamsRequest> {
+    let default = StreamsRequest::default();
+    Ok(StreamsRequest {
+        tty: typed.is_on("tty"),
+        interactive: typed.is_on("interactive"),
+        attach: typed.each("attach", str::parse)?,
+        proxy_signals: typed.switch("sig-proxy").unwrap_or(default.proxy_signals),
+        detach_keys: typed.parsed("detach-keys", request::detach_keys)?.unwrap_or(default.detach_keys),
+    })
+}
+
+fn files(typed: &Typed, caller: &Caller) -> Read<FilesRequest> {
+    Ok(FilesRequest {
+        read_only: typed.is_on("read-only"),
+        mounts: mounts(typed, caller)?,
+        devices: typed.each("device", str::parse)?,
+        device_rules: typed.each("device-cgroup-rule", str::parse)?,
+        shm_size: typed.parsed("shm-size", request::size)?,
+        hostname: typed.last("hostname").map(str::to_owned),
+        domainname: typed.last("domainname").map(str::to_owned),
+        add_hosts: typed.each("add-host", request::host_address)?,
+        dns: typed.each("dns", str::parse)?,
+        dns_search: typed.all("dns-search").map(str::to_owned).collect(),
+        dns_options: typed.all("dns-option").map(str::to_owned).collect(),
+    })
+}
+
+/// A source `./x` is the caller's, so it is made absolute here.
+fn mounts(typed: &Typed, caller: &Caller) -> Read<Vec<MountRequest>> {
+    let parse = |(long, text): (&'static str, &str)| {
+        let parsed = match long {
+            "volume" => MountRequest::from_volume(text),
+            "tmpfs" => MountRequest::from_tmpfs(text),
+            _ => MountRequest::from_mount(text),
+        };
+        let mut mount = parsed.map_err(|error| bad(long, text, &error))?;
+        if let MountSource::Bind { path, .. } = &mut mount.source {
+            *path = caller.absolute(path);
+        }
+        Ok(mount)
+    };
+    typed.any(&["volume", "mount", "tmpfs"]).map(parse).collect()
+}
+
+fn isolation(typed: &Typed) -> Read<IsolationRequest> {
+    let list = |long: &str| {
+        let words = typed.all(long).map(|cap| cap.to_ascii_uppercase());
+        words.map(|cap| cap.strip_prefix("CAP_").unwrap_or(&cap).to_owned()).collect()
+    };
+    let mut isolation = IsolationRequest {
+        privileged: typed.is_on("privileged"),
+        cap_add: list("cap-add"),
+        cap_drop: list("cap-drop"),
+        userns: typed.parsed("userns", str::parse)?.unwrap_or_default(),
+        pid: typed.parsed("pid", str::parse)?.unwrap_or_default(),
+        ipc: typed.parsed("ipc", str::parse)?.unwrap_or_default(),
+        uts: typed.parsed("uts", str::parse)?.unwrap_or_default(),
+        cgroupns: typed.parsed("cgroupns", str::parse)?.unwrap_or_default(),
+        network: typed.parsed("network", str::parse)?.unwrap_or_default(),
+        time: typed.parsed("time", str::parse)?,
+        sysctls: typed.all("sysctl").map(key_value).collect(),
+        ..IsolationRequest::default()
+    };
+    let read = |path: &str| std::fs::read_to_string(path);
+    for option in typed.each("security-opt", |text| SecurityOption::parse(text, read))? {
+        isolation.secure(option);
+    }
+    Ok(isolation)
+}
+
+fn limits(typed: &Typed) -> Read<LimitsRequest> {
+    Ok(LimitsRequest {
+        memory: typed.parsed("memory", request::size)?,
+        memory_swap: typed.parsed("memory-swap", request::size_or_unlimited)?,
+        memory_reservation: typed.parsed("memory-reservation", request::size)?,
+        memory_swappiness: typed
+            .parsed("memory-swappiness", str::parse::<i64>)?
+            .and_then(|value| u64::try_from(value).ok()),
+        oom_kill_disable: typed.is_on("oom-kill-disable"),
+        nano_cpus: typed.parsed("cpus", request::cpus)?,
+        cpu_period: typed.parsed("cpu-period", str::parse)?,
+        cpu_quota: typed.parsed("cpu-quota", str::parse)?,
+        cpu_shares: typed.parsed("cpu-shares", str::parse)?,
+        cpu_rt_period: typed.parsed("cpu-rt-period", str::parse)?,
+        cpu_rt_runtime: typed.parsed("cpu-rt-runtime", str::parse)?,
+        cpuset_cpus: typed.parsed("cpuset-cpus", request::cpu_list)?,
+        cpuset_mems: typed.parsed("cpuset-mems", request::cpu_list)?,
+        pids: typed.parsed("pids-limit", str::parse)?,
+        blkio_weight: typed.parsed("blkio-weight", str::parse)?,
+        blkio_weight_device: typed.each("blkio-weight-device", request::device_weight)?,
+        read_bps: typed.each("device-read-bps", request::device_bytes)?,
+        write_bps: typed.each("device-write-bps", request::device_bytes)?,
+        read_iops: typed.each("device-read-iops", request::device_operations)?,
+        write_iops: typed.each("device-write-iops", request::device_operations)?,
+        cgroup_parent: typed.last("cgroup-parent").map(str::to_owned),
+    })
+}
+
+/// The syntax, for the dispatcher.
+pub(crate) const RUN: crate::flags::Syntax = SYNTAX;

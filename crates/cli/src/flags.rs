@@ -1,0 +1,364 @@
+//! Flags as docker's users' fingers know them: tables, and one reader for all.
+//!
+//! `-it`, `-e=V`, `-eV`, `--rm=false`, `--name x` and `--name=x` all work; of a flag given twice
+//! the last word counts; `--` ends the flags, and so does the first word that is none where a command
+//! says so, since what follows is a program's own.
+
+use lexopt::{Arg, Parser};
+use std::ffi::OsString;
+
+/// One flag of a command.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flag {
+    pub(crate) long: &'static str,
+    pub(crate) short: Option<char>,
+    /// What its value is called in the help; empty for a switch.
+    pub(crate) value: &'static str,
+    /// The heading it stands under.
+    pub(crate) group: &'static str,
+    pub(crate) help: &'static str,
+}
+
+/// A flag with a value.
+pub(crate) const fn value(long: &'static str, value: &'static str, help: &'static str) -> Flag {
+    Flag { long, short: None, value, group: "", help }
+}
+
+/// A flag without.
+pub(crate) const fn switch(long: &'static str, help: &'static str) -> Flag {
+    Flag { long, short: None, value: "", group: "", help }
+}
+
+impl Flag {
+    /// The same flag with a letter.
+    pub(crate) const fn or(self, short: char) -> Self {
+        Self { short: Some(short), ..self }
+    }
+
+    /// The same flag under a heading.
+    pub(crate) const fn under(self, group: &'static str) -> Self {
+        Self { group, ..self }
+    }
+}
+
+/// What can be typed after a command's name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Syntax {
+    /// As typed, e.g. `image ls`.
+    pub(crate) name: &'static str,
+    /// What follows the flags.
+    pub(crate) rest: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) flags: &'static [Flag],
+    pub(crate) examples: &'static [&'static str],
+    /// Fewest and most words that are no flags.
+    pub(crate) words: (usize, usize),
+    /// The first word that is no flag ends the flags.
+    pub(crate) stops: bool,
+}
+
+/// What was typed.
+#[derive(Debug, Default)]
+pub(crate) struct Typed {
+    flags: Vec<(&'static str, String)>,
+    pub(crate) words: Vec<String>,
+    pub(crate) help: bool,
+}
+
+/// What was typed wrong, in a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    pub(crate) what: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Mistake {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: None }
+    }
+
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+pub(crate) type Read<T> = Result<T, Mistake>;
+
+impl Syntax {
+    /// Reads what was typed after the command's name.
+    pub(crate) fn read(&self, args: Vec<OsString>) -> Read<Typed> {
+        let mut typed = Typed::default();
+        let mut parser = Parser::from_args(args);
+        loop {
+            let arg = match parser.next().map_err(|error| Mistake::new(error.to_string()))? {
+                None => break,
+                Some(Arg::Long(name)) => Spelled::Long(name.to_owned()),
+                Some(Arg::Short(letter)) => Spelled::Short(letter),
+                Some(Arg::Value(word)) => {
+                    typed.words.push(text(word)?);
+                    if self.stops {
+                        typed.words.extend(rest(&mut parser)?);
+                        break;
+                    }
+                    continue;
+                }
+            };
+            self.take(arg, &mut parser, &mut typed)?;
+        }
+        if typed.help { Ok(typed) } else { self.count(typed) }
+    }
+
+    fn take(&self, arg: Spelled, parser: &mut Parser, typed: &mut Typed) -> Read<()> {
+        let found = self.flags.iter().find(|flag| arg.names(flag));
+        let Some(flag) = found else {
+            typed.help |= arg.is_help();
+            return if arg.is_help() { Ok(()) } else { Err(self.unknown(&arg)) };
+        };
+        let missing = || Mistake::new(format!("flag needs an argument: {}", arg.shown()));
+        let value = match flag.value {
+            "" => parser.optional_value().map_or(Ok("true".to_owned()), text)?,
+            _ => parser.value().map_err(|_| missing()).and_then(text)?,
+        };
+        if flag.value.is_empty() && boolean(&value).is_none() {
+            return Err(Mistake::new(format!(
+                "invalid argument {value:?} for \"--{}\" flag: not a boolean",
+                flag.long
+            )));
+        }
+        typed.flags.push((flag.long, value));
+        Ok(())
+    }
+
+    fn unknown(&self, arg: &Spelled) -> Mistake {
+        let what = match arg {
+            Spelled::Long(name) => format!("unknown flag: --{name}"),
+            Spelled::Short(letter) => format!("unknown shorthand flag: '{letter}' in -{letter}"),
+        };
+        let mistake = Mistake::new(what);
+        match arg {
+            _ if LATER.iter().any(|later| arg.is(later)) && self.name.ends_with("run") => {
+                mistake.with_hint("this flag of docker's is not available yet")
+            }
+            Spelled::Long(name) => match nearest(name, self.flags.iter().map(|flag| flag.long)) {
+                Some(near) => mistake.with_hint(format!("did you mean `--{near}`?")),
+                None => mistake.with_hint(format!("`hull {} --help` lists the flags", self.name)),
+            },
+            Spelled::Short(_) => mistake.with_hint(format!("`hull {} --help` lists the flags", self.name)),
+        }
+    }
+
+    fn count(&self, typed: Typed) -> Read<Typed> {
+        let (least, most) = self.words;
+        let name = self.name;
+        let plural = |n: usize| if n == 1 { "argument" } else { "arguments" };
+        let what = match typed.words.len() {
+            n if n < least => format!("\"hull {name}\" requires at least {least} {}", plural(least)),
+            n if n > most && most == 0 => format!("\"hull {name}\" accepts no arguments"),
+            n if n > most => format!("\"hull {name}\" requires at most {most} {}", plural(most)),
+            _ => return Ok(typed),
+        };
+        Err(Mistake::new(what).with_hint(format!("usage: hull {name} {}", self.rest)))
+    }
+}
+
+/// Flags of docker's `run` that come with later capabilities.
+const LATER: [&str; 37] = [
+    "d",
+    "detach",
+    "p",
+    "publish",
+    "P",
+    "publish-all",
+    "expose",
+    "restart",
+    "health-cmd",
+    "health-interval",
+    "health-retries",
+    "health-timeout",
+    "health-start-period",
+    "health-start-interval",
+    "no-healthcheck",
+    "log-driver",
+    "log-opt",
+    "net-alias",
+    "network-alias",
+    "ip",
+    "ip6",
+    "mac-address",
+    "link",
+    "link-local-ip",
+    "volumes-from",
+    "volume-driver",
+    "gpus",
+    "runtime",
+    "isolation",
+    "storage-opt",
+    "disable-content-trust",
+    "use-api-socket",
+    "cpu-count",
+    "cpu-percent",
+    "io-maxbandwidth",
+    "io-maxiops",
+    "quiet",
+];
+
+enum Spelled {
+    Long(String),
+    Short(char),
+}
+
+impl Spelled {
+    fn names(&self, flag: &Flag) -> bool {
+        match self {
+            Self::Long(name) => name == flag.long,
+            Self::Short(letter) => flag.short == Some(*letter),
+        }
+    }
+
+    fn is(&self, name: &str) -> bool {
+        match self {
+            Self::Long(long) => long == name,
+            Self::Short(letter) => name.chars().eq([*letter]),
+        }
+    }
+
+    fn is_help(&self) -> bool {
+        self.is("help") || self.is("h")
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Long(name) => format!("--{name}"),
+            Self::Short(letter) => format!("'{letter}' in -{letter}"),
+        }
+    }
+}
+
+impl Typed {
+    /// The last value of a flag.
+    pub(crate) fn last(&self, long: &str) -> Option<&str> {
+        self.all(long).last()
+    }
+
+    /// All values of a flag, in order.
+    pub(crate) fn all<'a>(&'a self, long: &'a str) -> impl Iterator<Item = &'a str> {
+        self.flags.iter().filter(move |(name, _)| *name == long).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of some flags, in the order typed, with their names.
+    pub(crate) fn any<'a>(&'a self, longs: &'a [&str]) -> impl Iterator<Item = (&'static str, &'a str)> {
+        self.flags
+            .iter()
+            .filter(|(name, _)| longs.contains(name))
+            .map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// Is a switch on?
+    pub(crate) fn is_on(&self, long: &str) -> bool {
+        self.switch(long).unwrap_or(false)
+    }
+
+    /// What a switch says, if it was typed.
+    pub(crate) fn switch(&self, long: &str) -> Option<bool> {
+        self.last(long).and_then(boolean)
+    }
+
+    /// A flag's last value, understood.
+    pub(crate) fn parsed<T, E: std::fmt::Display>(
+        &self,
+        long: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Read<Option<T>> {
+        self.last(long).map(|text| parse(text).map_err(|error| bad(long, text, &error))).transpose()
+    }
+
+    /// All values of a flag, understood.
+    pub(crate) fn each<T, E: std::fmt::Display>(
+        &self,
+        long: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Read<Vec<T>> {
+        self.all(long).map(|text| parse(text).map_err(|error| bad(long, text, &error))).collect()
+    }
+}
+
+pub(crate) fn bad(long: &str, text: &str, error: &dyn std::fmt::Display) -> Mistake {
+    Mistake::new(format!("invalid argument {text:?} for \"--{long}\" flag: {error}"))
+}
+
+/// Go's words for a boolean, which pflag takes.
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+fn text(word: OsString) -> Read<String> {
+    word.into_string().map_err(|word| Mistake::new(format!("argument {word:?} is not UTF-8")))
+}
+
+fn rest(parser: &mut Parser) -> Read<Vec<String>> {
+    let all = parser.raw_args().map_err(|error| Mistake::new(error.to_string()))?;
+    all.map(text).collect()
+}
+
+/// The nearest of some words, if it is near.
+pub(crate) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.map(|word| (strsim::damerau_levenshtein(typed, word), word));
+    scored
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, word)| *distance <= 1 + word.len() / 5)
+        .map(|(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: Syntax = Syntax {
+        name: "run",
+        rest: "IMAGE",
+        about: "",
+        flags: &[
+            switch("interactive", "").or('i'),
+            switch("tty", "").or('t'),
+            switch("rm", ""),
+            value("env", "KEY=VALUE", "").or('e'),
+            value("name", "NAME", ""),
+        ],
+        examples: &[],
+        words: (1, usize::MAX),
+        stops: true,
+    };
+
+    fn read(line: &str) -> Read<Typed> {
+        RUN.read(line.split_whitespace().map(OsString::from).collect())
+    }
+
+    #[test]
+    fn flags_are_read_as_docker_reads_them() {
+        let typed = read("-it --rm=false -eA=1 -e=B=2 -e C=3 --name x --name=y img -it --rm").unwrap();
+        assert!(typed.is_on("interactive") && typed.is_on("tty") && !typed.is_on("rm"));
+        assert_eq!(typed.all("env").collect::<Vec<_>>(), ["A=1", "B=2", "C=3"]);
+        assert_eq!(typed.last("name"), Some("y"));
+        assert_eq!(typed.words, ["img", "-it", "--rm"]);
+    }
+
+    #[test]
+    fn two_dashes_end_the_flags() {
+        assert_eq!(read("--rm -- img --rm").unwrap().words, ["img", "--rm"]);
+    }
+
+    #[test]
+    fn mistakes_are_told_with_what_was_meant() {
+        let mistake = read("--nmae x img").unwrap_err();
+        assert_eq!(mistake.what, "unknown flag: --nmae");
+        assert_eq!(mistake.hint.as_deref(), Some("did you mean `--name`?"));
+        assert_eq!(read("--name").unwrap_err().what, "flag needs an argument: --name");
+        assert_eq!(read("--rm").unwrap_err().what, "\"hull run\" requires at least 1 argument");
+        assert!(read("-d img").unwrap_err().hint.unwrap().contains("not available yet"));
+        assert!(read("--rm=maybe img").is_err());
+    }
+}

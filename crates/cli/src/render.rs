@@ -1,0 +1,186 @@
+//! All output: tables, templates, and numbers in docker's words.
+
+use crate::edge::Failure;
+use crate::flags::Mistake;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use std::io::Write;
+use template::Template;
+
+/// A list to be shown: for each row its fields by docker's names; the columns are those of the default table.
+pub(crate) struct List<'a> {
+    /// (heading, field)
+    pub(crate) columns: &'a [(&'a str, &'a str)],
+    pub(crate) rows: Vec<Map<String, Value>>,
+}
+
+/// Fields of a row.
+pub(crate) fn row<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+impl List<'_> {
+    /// Shows it as `--format` says: nothing or `table` for the table, `json`, `table TEMPLATE` or a template.
+    pub(crate) fn show(&self, format: Option<&str>) -> Result<(), Failure> {
+        match format.unwrap_or("table") {
+            "table" => self.table(self.columns),
+            "json" => self.rows.iter().try_for_each(|row| line(&Value::Object(row.clone()).to_string())),
+            text => match text.strip_prefix("table ") {
+                Some(template) => self.templated_table(template),
+                None => self.templated(text),
+            },
+        }
+    }
+
+    fn table(&self, columns: &[(&str, &str)]) -> Result<(), Failure> {
+        let heading = columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
+        let cells =
+            self.rows.iter().map(|row| columns.iter().map(|(_, field)| text(row.get(*field))).collect());
+        align(std::iter::once(heading).chain(cells).collect())
+    }
+
+    fn templated(&self, text: &str) -> Result<(), Failure> {
+        let template = parse(text)?;
+        self.rows.iter().try_for_each(|row| line(&render(&template, &Value::Object(row.clone()))?))
+    }
+
+    /// The heading is the template over the names of the fields.
+    fn templated_table(&self, text: &str) -> Result<(), Failure> {
+        let template = parse(&text.replace("\\t", "\t"))?;
+        let fields =
+            self.rows.first().or(None).map(|row| row.keys().cloned().collect()).unwrap_or_else(Vec::new);
+        let known = |field: &str| {
+            self.columns.iter().find(|(_, name)| *name == field).map(|(heading, _)| (*heading).to_owned())
+        };
+        let heading = fields
+            .iter()
+            .map(|field| (field.clone(), Value::from(known(field).unwrap_or_else(|| field.to_uppercase()))));
+        let heading = std::iter::once(Value::Object(heading.collect()));
+        let rows = heading.chain(self.rows.iter().map(|row| Value::Object(row.clone())));
+        let cells = rows.map(|row| Ok(render(&template, &row)?.split('\t').map(str::to_owned).collect()));
+        align(cells.collect::<Result<Vec<_>, Failure>>()?)
+    }
+}
+
+/// A template, in Go's words if it is none.
+pub(crate) fn parse(text: &str) -> Result<Template, Failure> {
+    Template::parse(text).map_err(|error| Mistake::new(format!("template parsing error: {error}")).into())
+}
+
+/// Renders; a field that is not there is an error, as docker has it.
+pub(crate) fn render(template: &Template, value: &Value) -> Result<String, Failure> {
+    template.render_strict(value).map_err(|error| Mistake::new(error.to_string()).into())
+}
+
+fn text(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
+}
+
+/// Columns three spaces apart, none behind the last.
+fn align(rows: Vec<Vec<String>>) -> Result<(), Failure> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..columns).map(width).collect();
+    let mut all = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
+        all += cells.collect::<Vec<_>>().join("   ").trim_end();
+        all.push('\n');
+    }
+    Ok(std::io::stdout().write_all(all.as_bytes())?)
+}
+
+/// One line on standard output.
+pub(crate) fn line(text: &str) -> Result<(), Failure> {
+    Ok(std::io::stdout().write_all(format!("{text}\n").as_bytes())?)
+}
+
+/// Bytes as docker writes them: powers of 1000, four digits, no space.
+pub(crate) fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    // Go's %.4g, or of images %.3g: the latter everywhere here.
+    let digits = if value >= 100.0 || unit == 0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
+    let number = format!("{value:.digits$}");
+    let number =
+        if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { &number };
+    format!("{number}{}", UNITS[unit])
+}
+
+/// How long ago, as docker words it.
+pub(crate) fn ago(time: Timestamp) -> String {
+    format!("{} ago", duration(Timestamp::now().as_second() - time.as_second()))
+}
+
+/// Seconds in words, by docker's `units.HumanDuration`.
+pub(crate) fn duration(seconds: i64) -> String {
+    let (minutes, hours) = (seconds / 60, (seconds + 1800) / 3600);
+    match seconds {
+        ..1 => "Less than a second".into(),
+        1 => "1 second".into(),
+        ..60 => format!("{seconds} seconds"),
+        ..120 => "About a minute".into(),
+        ..2760 => format!("{minutes} minutes"),
+        _ if hours < 2 => "About an hour".into(),
+        _ if hours < 48 => format!("{hours} hours"),
+        _ if hours < 24 * 7 * 2 => format!("{} days", hours / 24),
+        _ if hours < 24 * 30 * 2 => format!("{} weeks", hours / 24 / 7),
+        _ if hours < 24 * 365 * 2 => format!("{} months", hours / 24 / 30),
+        _ => format!("{} years", hours / 24 / 365),
+    }
+}
+
+/// An id as tables show it.
+pub(crate) fn short(id: &str) -> &str {
+    let hex = id.split_once(':').map_or(id, |(_, hex)| hex);
+    hex.get(..12).unwrap_or(hex)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_dockers() {
+        let shown = [0, 999, 1_000, 1_230_000, 116_400_000, 27_000_000_000].map(size);
+        assert_eq!(shown, ["0B", "999B", "1kB", "1.23MB", "116MB", "27GB"]);
+    }
+
+    #[test]
+    fn times_are_dockers() {
+        let shown = [0, 1, 59, 60, 119, 120, 3600, 7200, 172_800, 1_300_000, 63_072_000].map(duration);
+        assert_eq!(
+            shown,
+            [
+                "Less than a second",
+                "1 second",
+                "59 seconds",
+                "About a minute",
+                "About a minute",
+                "2 minutes",
+                "About an hour",
+                "2 hours",
+                "2 days",
+                "2 weeks",
+                "2 years",
+            ]
+        );
+    }
+}
