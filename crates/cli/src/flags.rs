@@ -237,7 +237,7 @@ impl Spelled {
 impl Typed {
     /// The last value of a flag.
     pub(crate) fn last(&self, long: &str) -> Option<&str> {
-        self.all(long).last()
+        self.flags.iter().rev().find(|(name, _)| *name == long).map(|(_, value)| value.as_str())
     }
 
     /// All values of a flag, in order.

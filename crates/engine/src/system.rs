@@ -159,10 +159,17 @@ impl Engine {
                 .containers
                 .push(self.remove_container(&container.record.id.to_string(), Default::default())?);
         }
+        let images = self.prune_images(what.all)?;
+        Ok(Pruned { containers: pruned.containers, ..images })
+    }
+
+    /// Removes images without a name, or with `all` every image, that no container uses, and what nothing leads to.
+    pub fn prune_images(&self, all: bool) -> Result<Pruned> {
+        cleanup::bury(&self.store)?;
+        let mut pruned = Pruned::default();
         for row in self.images(&[])? {
-            if row.containers == 0 && (what.all || row.name.is_none()) {
-                let name =
-                    row.name.as_ref().map_or_else(|| row.image.id().to_string(), oci::Reference::canonical);
+            if row.containers == 0 && (all || row.name.is_none()) {
+                let name = row.name.as_ref().map_or_else(|| row.image.id().to_string(), oci::Reference::canonical);
                 pruned.images.extend(self.remove_image(&name, false)?.removed);
             }
         }
