@@ -1,0 +1,46 @@
+//! Running other programs and saying so.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A chore's result: nothing, or a line for the user.
+pub(crate) type Done = Result<(), String>;
+
+/// The workspace.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates/xtask lies in the workspace").to_owned()
+}
+
+/// cargo, as the one that runs this.
+pub(crate) fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    command.args(args).current_dir(root());
+    command
+}
+
+/// Runs to the end; its failure is ours.
+pub(crate) fn must(command: &mut Command) -> Done {
+    eprintln!("+ {}", shown(command));
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{}` failed: {status}", shown(command))),
+        Err(error) => Err(format!("`{}`: {error}", shown(command))),
+    }
+}
+
+/// Its standard output, if it succeeds.
+pub(crate) fn output(command: &mut Command) -> Option<String> {
+    let output = command.stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Is a program there?
+pub(crate) fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
