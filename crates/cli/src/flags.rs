@@ -4,7 +4,6 @@
 //! the last word counts; `--` ends the flags, and so does the first word that is none where a command
 //! says so, since what follows is a program's own.
 
-use lexopt::{Arg, Parser};
 use std::ffi::OsString;
 
 /// One flag of a command.
@@ -88,36 +87,80 @@ impl Syntax {
     /// Reads what was typed after the command's name.
     pub(crate) fn read(&self, args: Vec<OsString>) -> Read<Typed> {
         let mut typed = Typed::default();
-        let mut parser = Parser::from_args(args);
-        loop {
-            let arg = match parser.next().map_err(|error| Mistake::new(error.to_string()))? {
-                None => break,
-                Some(Arg::Long(name)) => Spelled::Long(name.to_owned()),
-                Some(Arg::Short(letter)) => Spelled::Short(letter),
-                Some(Arg::Value(word)) => {
-                    typed.words.push(text(word)?);
+        let mut args = args.into_iter().map(text).collect::<Read<Vec<_>>>()?.into_iter();
+        while let Some(arg) = args.next() {
+            match arg.strip_prefix('-') {
+                Some("-") => {
+                    typed.words.extend(args);
+                    break;
+                }
+                Some(long) if long.starts_with('-') => self.take_long(&long[1..], &mut args, &mut typed)?,
+                Some(letters) if !letters.is_empty() => self.take_letters(letters, &mut args, &mut typed)?,
+                _ => {
+                    typed.words.push(arg);
                     if self.stops {
-                        typed.words.extend(rest(&mut parser)?);
+                        typed.words.extend(args);
                         break;
                     }
-                    continue;
                 }
-            };
-            self.take(arg, &mut parser, &mut typed)?;
+            }
         }
         if typed.help { Ok(typed) } else { self.count(typed) }
     }
 
-    fn take(&self, arg: Spelled, parser: &mut Parser, typed: &mut Typed) -> Read<()> {
-        let found = self.flags.iter().find(|flag| arg.names(flag));
-        let Some(flag) = found else {
-            typed.help |= arg.is_help();
-            return if arg.is_help() { Ok(()) } else { Err(self.unknown(&arg)) };
-        };
-        let missing = || Mistake::new(format!("flag needs an argument: {}", arg.shown()));
-        let value = match flag.value {
-            "" => parser.optional_value().map_or(Ok("true".to_owned()), text)?,
-            _ => parser.value().map_err(|_| missing()).and_then(text)?,
+    /// `--name`, `--name=value`, `--name value`
+    fn take_long(&self, arg: &str, args: &mut Words, typed: &mut Typed) -> Read<()> {
+        let (name, value) =
+            arg.split_once('=').map_or((arg, None), |(name, value)| (name, Some(value.to_owned())));
+        let spelled = Spelled::Long(name.to_owned());
+        match self.flag(&spelled, typed)? {
+            Some(flag) => self.put(flag, &spelled, value, args, typed),
+            None => Ok(()),
+        }
+    }
+
+    /// `-it`, `-eV`, `-e=V`, `-e V`, `-i=false`
+    fn take_letters(&self, letters: &str, args: &mut Words, typed: &mut Typed) -> Read<()> {
+        let mut rest = letters;
+        while let Some(letter) = rest.chars().next() {
+            rest = &rest[letter.len_utf8()..];
+            let spelled = Spelled::Short(letter);
+            let Some(flag) = self.flag(&spelled, typed)? else { return Ok(()) };
+            let takes_rest = rest.starts_with('=') || !flag.value.is_empty() && !rest.is_empty();
+            let value = takes_rest.then(|| rest.strip_prefix('=').unwrap_or(rest).to_owned());
+            self.put(flag, &spelled, value, args, typed)?;
+            if takes_rest {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The flag of this name; none for a call for help.
+    fn flag(&self, spelled: &Spelled, typed: &mut Typed) -> Read<Option<&'static Flag>> {
+        match self.flags.iter().find(|flag| spelled.names(flag)) {
+            Some(flag) => Ok(Some(flag)),
+            None if spelled.is_help() => {
+                typed.help = true;
+                Ok(None)
+            }
+            None => Err(self.unknown(spelled)),
+        }
+    }
+
+    fn put(
+        &self,
+        flag: &Flag,
+        spelled: &Spelled,
+        value: Option<String>,
+        args: &mut Words,
+        typed: &mut Typed,
+    ) -> Read<()> {
+        let missing = || Mistake::new(format!("flag needs an argument: {}", spelled.shown()));
+        let value = match (value, flag.value) {
+            (Some(value), _) => value,
+            (None, "") => "true".to_owned(),
+            (None, _) => args.next().ok_or_else(missing)?,
         };
         if flag.value.is_empty() && boolean(&value).is_none() {
             return Err(Mistake::new(format!(
@@ -201,6 +244,9 @@ const LATER: [&str; 37] = [
     "io-maxiops",
     "quiet",
 ];
+
+/// What is left to read.
+type Words = std::vec::IntoIter<String>;
 
 enum Spelled {
     Long(String),
@@ -299,11 +345,6 @@ fn text(word: OsString) -> Read<String> {
     word.into_string().map_err(|word| Mistake::new(format!("argument {word:?} is not UTF-8")))
 }
 
-fn rest(parser: &mut Parser) -> Read<Vec<String>> {
-    let all = parser.raw_args().map_err(|error| Mistake::new(error.to_string()))?;
-    all.map(text).collect()
-}
-
 /// The nearest of some words, if it is near.
 pub(crate) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.map(|word| (strsim::damerau_levenshtein(typed, word), word));
@@ -341,6 +382,7 @@ mod tests {
     fn flags_are_read_as_docker_reads_them() {
         let typed = read("-it --rm=false -eA=1 -e=B=2 -e C=3 --name x --name=y img -it --rm").unwrap();
         assert!(typed.is_on("interactive") && typed.is_on("tty") && !typed.is_on("rm"));
+        assert!(!read("-ti=false img").unwrap().is_on("interactive"));
         assert_eq!(typed.all("env").collect::<Vec<_>>(), ["A=1", "B=2", "C=3"]);
         assert_eq!(typed.last("name"), Some("y"));
         assert_eq!(typed.words, ["img", "-it", "--rm"]);

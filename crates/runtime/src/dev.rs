@@ -88,7 +88,7 @@ fn node(
 /// A device that was asked for. One outside `/dev` would be made in the image's tree: refused there.
 fn extra(dev: &OwnedFd, device: &LinuxDevice) -> std::result::Result<(), Failed> {
     let path = device.path();
-    let failed = |errno| (errno, path.display().to_string());
+    let failed = |errno| (errno, path.strip_prefix("/dev").unwrap_or(path).display().to_string());
     let name = path.strip_prefix("/dev").map_err(|_| failed(Errno::INVAL))?;
     let parent = parents(dev, name).map_err(failed)?;
     let dir = parent.as_ref().unwrap_or(dev).as_fd();
@@ -101,16 +101,14 @@ fn extra(dev: &OwnedFd, device: &LinuxDevice) -> std::result::Result<(), Failed>
     let mode = Mode::from_raw_mode(device.file_mode().unwrap_or(0o666) & 0o7777);
     let number = makedev(device.major() as u32, device.minor() as u32);
     match mknodat(dir, leaf, kind, mode, number) {
-        // One of the default nodes was named again: it is there.
-        Err(Errno::EXIST) => Ok(()),
-        other => other,
+        // A default node or link was named again: it is there, and stays as it is.
+        Err(Errno::EXIST) => return Ok(()),
+        other => other.map_err(failed)?,
     }
-    .and_then(|()| chmodat(dir, leaf, mode, AtFlags::empty()))
-    .and_then(|()| {
-        let owner = (Uid::from_raw(device.uid().unwrap_or(0)), Gid::from_raw(device.gid().unwrap_or(0)));
-        chownat(dir, leaf, Some(owner.0), Some(owner.1), AtFlags::SYMLINK_NOFOLLOW)
-    })
-    .map_err(failed)
+    let owner = (Uid::from_raw(device.uid().unwrap_or(0)), Gid::from_raw(device.gid().unwrap_or(0)));
+    chmodat(dir, leaf, mode, AtFlags::empty())
+        .and_then(|()| chownat(dir, leaf, Some(owner.0), Some(owner.1), AtFlags::SYMLINK_NOFOLLOW))
+        .map_err(failed)
 }
 
 /// The directory that `name` lies in, made if need be. The tree is ours alone: no link is in it but ours.

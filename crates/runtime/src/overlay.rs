@@ -81,7 +81,9 @@ impl Overlay {
     pub fn view(&self) -> Result<OwnedFd> {
         let lower = self.open(&self.base, &self.lower)?;
         match lower.as_slice() {
-            [only] => only.try_clone().map_err(|cause| Error::new(Kind::Kernel, "open a layer").caused_by(cause)),
+            [only] => {
+                only.try_clone().map_err(|cause| Error::new(Kind::Kernel, "open a layer").caused_by(cause))
+            }
             several => self.mount(several, None),
         }
     }

@@ -155,7 +155,7 @@ impl Plan {
         for mount in &self.mounts {
             let Source::Bind { path, recursive, id_map } = &mount.source else { continue };
             let failed = |errno| refused(errno, format!("bind `{}`", path.display()));
-            let tree = sys::mount::clone_tree(CWD, path.as_path(), *recursive).map_err(failed)?;
+            let tree = source(path, *recursive).map_err(failed)?;
             if let (Some(mapped), true) = (mapped, id_map)
                 && !map_tree(&tree, mapped.userns, *recursive)
             {
@@ -169,6 +169,49 @@ impl Plan {
         }
         Ok(trees)
     }
+}
+
+/// A detached copy of what is to be bound. What lies in another container's mount namespace is copied by a process
+/// that goes there.
+fn source(path: &std::path::Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
+    match sys::mount::clone_tree(CWD, path, recursive) {
+        Err(Errno::INVAL) => match foreign(path) {
+            Some((namespace, inside)) => fetch(&namespace, &inside, recursive),
+            None => Err(Errno::INVAL),
+        },
+        other => other,
+    }
+}
+
+/// `/proc/PID/root/…`: the mount namespace, and the path in it.
+fn foreign(path: &std::path::Path) -> Option<(std::path::PathBuf, std::path::PathBuf)> {
+    let mut parts = path.strip_prefix("/proc").ok()?.components();
+    let pid = parts.next()?;
+    (parts.next()?.as_os_str() == "root").then_some(())?;
+    let namespace = std::path::Path::new("/proc").join(pid).join("ns/mnt");
+    Some((namespace, std::path::Path::new("/").join(parts.as_path())))
+}
+
+fn fetch(
+    namespace: &std::path::Path,
+    path: &std::path::Path,
+    recursive: bool,
+) -> rustix::io::Result<OwnedFd> {
+    let namespace = open(namespace, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let (ours, theirs) = Channel::pair()?;
+    let Birth::Parent { pidfd, .. } = clone3(&Clone3::default())? else {
+        let sent = sys::process::join_namespace(&namespace, kind_bits(Namespaces::MOUNT))
+            .and_then(|()| sys::mount::clone_tree(CWD, path, recursive))
+            .and_then(|tree| theirs.send_with(Tag::Go, &[], &[tree.as_fd()]));
+        sys::process::exit_now(i32::from(sent.is_err()))
+    };
+    drop(theirs);
+    let message = ours.receive();
+    let _ = rustix::process::waitid(
+        rustix::process::WaitId::PidFd(pidfd.as_fd()),
+        rustix::process::WaitIdOptions::EXITED,
+    );
+    message?.and_then(|message| message.descriptors.into_iter().next()).ok_or(Errno::INVAL)
 }
 
 /// Maps a whole tree, or where something below it cannot be mapped, its top alone.

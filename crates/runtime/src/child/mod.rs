@@ -90,7 +90,9 @@ impl Child<'_> {
             sys::link::bring_loopback_up().during(Step::Loopback, "lo")?;
         }
         match &self.plan.namespaces.time_offsets {
-            Some(text) => write(c"/proc/self/timens_offsets", text).during(Step::TimeOffset, text.trim_end()),
+            Some(text) => {
+                set_time_offsets(text).during(Step::TimeOffset, text.trim_end().replace('\n', ", "))
+            }
             None => Ok(()),
         }
     }
@@ -152,6 +154,15 @@ fn unshare(namespaces: Namespaces) -> Result<()> {
         return Ok(());
     }
     sys::process::unshare(namespaces).during(Step::Unshare, format!("{namespaces:?}"))
+}
+
+/// A process that changed its ids is not dumpable, and its files in `/proc` are the host root's: for this one write
+/// it must be. Nobody else is in its pid namespace yet.
+fn set_time_offsets(text: &str) -> rustix::io::Result<()> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+    write(c"/proc/self/timens_offsets", text)?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
 }
 
 fn is_directory(path: &CStr) -> bool {
