@@ -169,7 +169,8 @@ impl Engine {
         let mut pruned = Pruned::default();
         for row in self.images(&[])? {
             if row.containers == 0 && (all || row.name.is_none()) {
-                let name = row.name.as_ref().map_or_else(|| row.image.id().to_string(), oci::Reference::canonical);
+                let name =
+                    row.name.as_ref().map_or_else(|| row.image.id().to_string(), oci::Reference::canonical);
                 pruned.images.extend(self.remove_image(&name, false)?.removed);
             }
         }

@@ -48,15 +48,25 @@ impl Archive {
         let length = read_head(&mut file, &mut head).map_err(|error| from_io(error, what()))?;
         let seekable = file.seek(SeekFrom::Start(0)).is_ok();
         if !seekable || Compression::detect(&head[..length]) != Compression::None {
-            return Self::of_stream(engine, shared, file, &what());
+            // What was read of a pipe does not come again; of a file nothing has gone.
+            let read = if seekable { 0 } else { length };
+            return Self::of_stream(engine, shared, head[..read].chain(file), &what());
         }
         let mut archive = Self::default();
+        let mut end = 0;
         let mut tar = tar::Archive::new(BufReader::new(&file));
         for entry in tar.entries_with_seek().map_err(|error| corrupt(error, what()))? {
             let mut entry = entry.map_err(|error| corrupt(error, what()))?;
             let at = Member::At { offset: entry.raw_file_position(), size: entry.size() };
+            end = entry.raw_file_position().saturating_add(entry.size());
             let at = |_: &mut dyn Read, _: &str| at;
             archive.take(&mut entry, at).map_err(|error| corrupt(error, what()))?;
+        }
+        // Seeking past the end of a file is no error, see lseek(2).
+        let length = file.metadata().map_err(|error| from_io(error, what()))?.len();
+        if end > length {
+            let cut = format!("the archive is cut short: a member ends at byte {end} of {length}");
+            return Err(corrupt(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, cut), what()));
         }
         archive.file = Some(file);
         Ok(archive)
@@ -149,6 +159,11 @@ impl Archive {
             return Ok(());
         }
         self.hold(name, head, &mut file)
+    }
+
+    /// Was it a stream, whose layers were unpacked before it was known which are wanted?
+    pub(super) fn is_stream(&self) -> bool {
+        self.layers.values().any(|member| matches!(member, Member::Passed(_)))
     }
 
     /// A document, if there is one of this name.

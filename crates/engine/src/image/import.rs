@@ -33,6 +33,15 @@ impl Engine {
         if request.name.as_ref().is_some_and(|name| name.digest().is_some()) {
             return Err(Error::new(Kind::Invalid, "cannot import digest reference"));
         }
+        let imported = self.import_rootfs(source, request, config);
+        if imported.is_err() {
+            // A layer whose image could not be written is nobody's. The failure that is told is the first one.
+            drop(self.store.collect(false));
+        }
+        imported
+    }
+
+    fn import_rootfs(&self, source: &Source, request: Import, config: ContainerConfig) -> Result<ImageId> {
         let shared = self.store.share().map_err(from_store)?;
         let applied = self.ingest(&shared, source.open()?, &source.to_string())?;
         let bytes = image_config(&request, source, config, applied.diff_id).to_json();

@@ -38,9 +38,23 @@ struct Found {
 
 impl Engine {
     /// Loads all images of an archive or layout directory. An image appears when it is whole; those before one that
-    /// fails stay.
+    /// fails stay. Layers that were unpacked and turned out to be nobody's are gone when this returns, unless
+    /// somebody else is using the store: then the next collection takes them.
     pub fn load(&self, source: &Source, request: &Load) -> Result<Vec<Loaded>> {
         cleanup::bury(&self.store)?;
+        match self.load_all(source, request) {
+            Ok((loaded, false)) => Ok(loaded),
+            Ok((loaded, true)) => self.store.collect(false).map_err(from_store).map(|_| loaded),
+            Err(error) => {
+                // The failure that is told is the first one.
+                drop(self.store.collect(false));
+                Err(error)
+            }
+        }
+    }
+
+    /// What was loaded, and whether layers may have been unpacked for nothing.
+    fn load_all(&self, source: &Source, request: &Load) -> Result<(Vec<Loaded>, bool)> {
         let shared = self.store.share().map_err(from_store)?;
         let archive = match source {
             Source::File(path) if path.is_dir() => Archive::of_directory(path)?,
@@ -49,7 +63,8 @@ impl Engine {
         };
         let platform = request.platform.clone().unwrap_or_else(Platform::host);
         let found = find(self, &shared, &archive, &platform, request.platform.is_some())?;
-        found.into_iter().map(|image| self.load_one(&shared, &archive, image)).collect()
+        let loaded = found.into_iter().map(|image| self.load_one(&shared, &archive, image));
+        Ok((loaded.collect::<Result<_>>()?, archive.is_stream()))
     }
 
     fn load_one(&self, shared: &Shared, archive: &Archive, found: Found) -> Result<Loaded> {
@@ -138,7 +153,12 @@ fn find(
 ) -> Result<Vec<Found>> {
     if let Some(list) = archive.document("manifest.json") {
         let images = ArchiveImage::parse(list).map_err(corrupt)?;
-        return images.into_iter().map(|image| of_docker(archive, image)).collect();
+        let mut found =
+            images.into_iter().map(|image| of_docker(archive, image)).collect::<Result<Vec<_>>>()?;
+        if asked {
+            found.retain(|image| runs_on(&image.config, platform));
+        }
+        return if found.is_empty() && asked { Err(absent(platform)) } else { Ok(found) };
     }
     if let Some(index) = archive.document("index.json") {
         let index: Index = parse_json(index, "index.json")?;
@@ -167,9 +187,14 @@ fn of_docker(archive: &Archive, image: ArchiveImage) -> Result<Found> {
     Ok(Found { config, layers, manifest: None, names })
 }
 
-/// A member below `blobs/` is named by its digest.
+fn runs_on(config: &[u8], platform: &Platform) -> bool {
+    ImageConfig::parse(config).is_ok_and(|config| platform.matches(&config.platform()))
+}
+
+/// A member below `blobs/` is named by its digest; so is a configuration since docker 1.10.
 fn verify(name: &str, bytes: &[u8]) -> Result<()> {
-    let stated = name.strip_prefix("blobs/sha256/");
+    let plain = || name.strip_suffix(".json").filter(|hex| hex.len() == 64);
+    let stated = name.strip_prefix("blobs/sha256/").or_else(plain);
     match stated.filter(|hex| *hex != digest_of(bytes).hex()) {
         Some(_) => Err(Error::new(Kind::Corrupt, format!("`{name}` has digest `{}`", digest_of(bytes)))),
         None => Ok(()),
@@ -196,9 +221,7 @@ fn of_oci(
             }
             Document::Manifest(manifest) => {
                 let image = of_manifest(archive, descriptor, *manifest, names.to_vec())?;
-                let runs = ImageConfig::parse(&image.config)
-                    .is_ok_and(|config| platform.matches(&config.platform()));
-                found.extend((runs || !asked).then_some(image));
+                found.extend((!asked || runs_on(&image.config, platform)).then_some(image));
             }
         }
     }
