@@ -1,0 +1,279 @@
+//! Archives of every age, whole, damaged and lying, into a store on the real kernel.
+
+use engine::image::{Load, Loaded, Source};
+use engine::{Engine, Kind};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A store of its own, gone with it.
+struct Place {
+    dir: PathBuf,
+    engine: Engine,
+}
+
+impl Place {
+    fn new(test: &str) -> Self {
+        let dir = PathBuf::from(format!("/var/tmp/hull-image-{test}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let engine = Engine::open(&dir.join("root"), &dir.join("run")).unwrap();
+        Self { dir, engine }
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.dir.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn load(&self, path: &Path) -> engine::Result<Vec<Loaded>> {
+        self.engine.load(&Source::File(path.to_owned()), &Load::default())
+    }
+
+    /// Through a named pipe: one pass, no seeking.
+    fn load_stream(&self, bytes: &[u8]) -> engine::Result<Vec<Loaded>> {
+        let pipe = self.dir.join("pipe");
+        if !pipe.exists() {
+            assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        }
+        std::thread::scope(|scope| {
+            // A reader that gives up early breaks the pipe; that is its right.
+            let writer = scope.spawn(|| std::fs::write(&pipe, bytes));
+            let loaded = self.load(&pipe);
+            drop(writer.join());
+            loaded
+        })
+    }
+
+    /// Neither garbage nor layers without an image.
+    fn assert_clean(&self, layers: usize) {
+        assert_eq!(self.engine.check(false).unwrap(), []);
+        assert_eq!(std::fs::read_dir(self.dir.join("root/layers")).unwrap().count(), layers);
+    }
+
+    fn layer_file(&self, diff_id: &str, path: &str) -> Vec<u8> {
+        let hex = diff_id.strip_prefix("sha256:").unwrap();
+        std::fs::read(self.dir.join(format!("root/layers/{hex}/fs/{path}"))).unwrap()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.dir).unwrap();
+    }
+}
+
+fn sha(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An archive of files; a name that ends in `->target` is a symbolic link.
+fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        if let Some((name, target)) = name.split_once("->") {
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            builder.append_link(&mut header, name, target).unwrap();
+        } else {
+            header.set_size(bytes.len() as u64);
+            builder.append_data(&mut header, name, *bytes).unwrap();
+        }
+    }
+    builder.into_inner().unwrap()
+}
+
+fn config(layers: &[&[u8]]) -> Vec<u8> {
+    let ids: Vec<_> = layers.iter().map(|layer| format!("sha256:{}", sha(layer))).collect();
+    json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": ids}})
+        .to_string()
+        .into_bytes()
+}
+
+/// docker 1.10 to 24: manifest.json, `HEX.json`, `HEX/layer.tar`; the last layer is a link to the first.
+fn docker_archive(config: &[u8], layers: &[&[u8]]) -> Vec<u8> {
+    let names: Vec<_> = (0..layers.len()).map(|n| format!("{n}/layer.tar")).collect();
+    let config_name = format!("{}.json", sha(config));
+    let list = json!([{"Config": config_name, "RepoTags": ["app:1"], "Layers": names}]).to_string();
+    let mut files: Vec<(&str, &[u8])> =
+        names.iter().map(String::as_str).zip(layers.iter().copied()).collect();
+    files.extend([(config_name.as_str(), config), ("manifest.json", list.as_bytes())]);
+    tar(&files)
+}
+
+/// docker before 1.10: `repositories`, and per layer a directory with VERSION, json and layer.tar.
+fn v1_archive(layers: &[&[u8]]) -> Vec<u8> {
+    let id = |n: usize| format!("{n:064x}");
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    for (n, layer) in layers.iter().enumerate() {
+        let parent = n.checked_sub(1).map(id);
+        let about = json!({"id": id(n), "parent": parent, "os": "linux", "architecture": "amd64",
+            "created": "2015-01-01T00:00:00Z", "config": {"Cmd": ["/a"]},
+            "container_config": {"Cmd": ["/bin/sh", "-c", format!("step {n}")]}});
+        files.push((format!("{}/VERSION", id(n)), b"1.0".to_vec()));
+        files.push((format!("{}/json", id(n)), about.to_string().into_bytes()));
+        files.push((format!("{}/layer.tar", id(n)), layer.to_vec()));
+    }
+    let list = json!({"old": {"1.9": id(layers.len() - 1)}});
+    files.push(("repositories".into(), list.to_string().into_bytes()));
+    tar(&files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect::<Vec<_>>())
+}
+
+/// The blobs of an OCI layout, and index.json last.
+fn oci_files(images: &[(&str, Vec<u8>, Vec<&[u8]>)], nested: bool) -> Vec<(String, Vec<u8>)> {
+    let blob = |bytes: &[u8]| (format!("blobs/sha256/{}", sha(bytes)), bytes.to_vec());
+    let about = |media: &str, bytes: &[u8]| {
+        json!({"mediaType": format!("application/vnd.oci.image.{media}"), "digest": format!("sha256:{}", sha(bytes)),
+            "size": bytes.len()})
+    };
+    let (mut files, mut listed) = (Vec::new(), Vec::new());
+    for (architecture, config, layers) in images {
+        let entries: Vec<_> = layers.iter().map(|layer| about("layer.v1.tar", layer)).collect();
+        let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": about("config.v1+json", config), "layers": entries});
+        let manifest = manifest.to_string().into_bytes();
+        let mut entry = about("manifest.v1+json", &manifest);
+        entry["platform"] = json!({"os": "linux", "architecture": architecture});
+        listed.push(entry);
+        files.extend(layers.iter().map(|layer| blob(layer)));
+        files.extend([blob(config), blob(&manifest)]);
+    }
+    let name = json!({"io.containerd.image.name": "docker.io/library/oci:1"});
+    let top = if nested {
+        let inner = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": listed});
+        let inner = inner.to_string().into_bytes();
+        files.push(blob(&inner));
+        about("index.v1+json", &inner)
+    } else {
+        listed.remove(0)
+    };
+    let mut top = top;
+    top["annotations"] = name;
+    let index = json!({"schemaVersion": 2, "manifests": [top]}).to_string().into_bytes();
+    files.push(("oci-layout".into(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()));
+    files.push(("index.json".into(), index));
+    files
+}
+
+fn oci_archive(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+    tar(&files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect::<Vec<_>>())
+}
+
+fn packed(program: &str, bytes: &[u8]) -> Option<Vec<u8>> {
+    let path = format!("/var/tmp/hull-image-packed-{program}-{}-{}", std::process::id(), sha(bytes));
+    std::fs::write(&path, bytes).unwrap();
+    let done = Command::new(program).args(["-c", &path]).output();
+    std::fs::remove_file(&path).unwrap();
+    match done {
+        Ok(done) if done.status.success() => Some(done.stdout),
+        _ => {
+            eprintln!("SKIP: no working `{program}`");
+            None
+        }
+    }
+}
+
+fn names(loaded: &[Loaded]) -> Vec<&str> {
+    loaded.iter().flat_map(|image| image.names.iter().map(String::as_str)).collect()
+}
+
+fn diff_id(layer: &[u8]) -> String {
+    format!("sha256:{}", sha(layer))
+}
+
+#[test]
+fn a_docker_archive_gives_the_same_image_from_a_file_and_from_a_stream() {
+    let place = Place::new("docker");
+    let (one, two) = (tar(&[("a", b"one")]), tar(&[("b", b"two")]));
+    let config = config(&[&one, &two]);
+    let archive = docker_archive(&config, &[&one, &two]);
+    let loaded = place.load(&place.file("app.tar", &archive)).unwrap();
+    assert_eq!(
+        (names(&loaded), loaded[0].id.to_string()),
+        (vec!["app:1"], format!("sha256:{}", sha(&config)))
+    );
+    assert_eq!(place.layer_file(&diff_id(&two), "b"), b"two");
+    place.engine.remove_image("app:1", false).unwrap();
+    place.assert_clean(0);
+    assert_eq!(place.load_stream(&archive).unwrap(), loaded);
+    assert_eq!(place.layer_file(&diff_id(&one), "a"), b"one");
+    place.assert_clean(2);
+}
+
+#[test]
+fn an_archive_of_docker_1_9_gets_the_configuration_it_lacks() {
+    let place = Place::new("v1");
+    let (one, two) = (tar(&[("a", b"one")]), tar(&[("b", b"two")]));
+    let archive = v1_archive(&[&one, &two]);
+    let loaded = place.load(&place.file("old.tar", &archive)).unwrap();
+    assert_eq!(names(&loaded), ["old:1.9"]);
+    let config = place.engine.image("old:1.9").unwrap().config().unwrap();
+    assert_eq!(
+        config.rootfs.diff_ids.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [diff_id(&one), diff_id(&two)]
+    );
+    assert_eq!(config.config.cmd, Some(vec!["/a".into()]));
+    assert_eq!(config.history[0].created_by.as_deref(), Some("/bin/sh -c step 0"));
+    assert_eq!(place.load_stream(&archive).unwrap(), loaded, "a stream gives the same image");
+    place.assert_clean(2);
+}
+
+#[test]
+fn a_layer_named_by_a_link_is_the_one_it_leads_to() {
+    let place = Place::new("link");
+    let one = tar(&[("a", b"one")]);
+    let config = config(&[&one, &one]);
+    let list = json!([{"Config": "c.json", "RepoTags": ["app:1"], "Layers": ["0/layer.tar", "1/layer.tar"]}]);
+    let archive = tar(&[
+        ("1/layer.tar->../0/layer.tar", b""),
+        ("0/layer.tar", &one),
+        ("c.json", &config),
+        ("manifest.json", list.to_string().as_bytes()),
+    ]);
+    assert_eq!(names(&place.load_stream(&archive).unwrap()), ["app:1"]);
+    assert_eq!(names(&place.load(&place.file("a.tar", &archive)).unwrap()), ["app:1"]);
+    place.assert_clean(1);
+}
+
+#[test]
+fn an_index_in_an_index_gives_the_platform_that_was_asked_for_and_nothing_more() {
+    let place = Place::new("oci");
+    let (one, two) = (tar(&[("a", b"amd64")]), tar(&[("a", b"s390x")]));
+    let other = String::from_utf8(config(&[&two])).unwrap().replace("amd64", "s390x").into_bytes();
+    let files =
+        oci_files(&[("amd64", config(&[&one]), vec![&one]), ("s390x", other.clone(), vec![&two])], true);
+    let archive = place.file("oci.tar", &oci_archive(&files));
+    let request = Load { platform: Some("linux/s390x".parse().unwrap()) };
+    let loaded = place.engine.load(&Source::File(archive.clone()), &request).unwrap();
+    assert_eq!(
+        (names(&loaded), loaded[0].id.to_string()),
+        (vec!["oci:1"], format!("sha256:{}", sha(&other)))
+    );
+    place.assert_clean(1);
+    let request = Load { platform: Some("linux/riscv64".parse().unwrap()) };
+    let error = place.engine.load(&Source::File(archive), &request).unwrap_err();
+    assert_eq!(*error.kind(), Kind::NotFound, "{error:?}");
+    place.engine.remove_image("oci:1", false).unwrap();
+    if cfg!(target_arch = "x86_64") {
+        place.load_stream(&oci_archive(&files)).unwrap();
+        place.assert_clean(1); // the other platform's layer passed, was unpacked, and is gone
+    }
+}
+
+#[test]
+fn a_layout_directory_is_loaded_in_place() {
+    let place = Place::new("layout");
+    let one = tar(&[("a", b"one")]);
+    let layout = place.dir.join("layout");
+    std::fs::create_dir_all(layout.join("blobs/sha256")).unwrap();
+    for (name, bytes) in oci_files(&[("amd64", config(&[&one]), vec![&one])], false) {
+        std::fs::write(layout.join(name), bytes).unwrap();
+    }
+    assert_eq!(names(&place.load(&layout).unwrap()), ["oci:1"]);
+    assert_eq!(place.layer_file(&diff_id(&one), "a"), b"one");
+    place.assert_clean(1);
+}
