@@ -277,3 +277,120 @@ fn a_layout_directory_is_loaded_in_place() {
     assert_eq!(place.layer_file(&diff_id(&one), "a"), b"one");
     place.assert_clean(1);
 }
+
+#[test]
+fn layers_and_whole_archives_come_compressed_in_every_way() {
+    let place = Place::new("packed");
+    for (n, program) in ["gzip", "zstd", "bzip2", "xz"].into_iter().enumerate() {
+        let layer = tar(&[("a", program.as_bytes())]);
+        let Some(compressed) = packed(program, &layer) else { continue };
+        let archive = docker_archive(&config(&[&layer]), &[&compressed]);
+        let Some(whole) = packed(program, &archive) else { continue };
+        let from_file = place.load(&place.file("a.tar", &archive)).unwrap();
+        assert_eq!(place.layer_file(&diff_id(&layer), "a"), program.as_bytes());
+        assert_eq!(place.load(&place.file("a.packed", &whole)).unwrap(), from_file);
+        assert_eq!(place.load_stream(&whole).unwrap(), from_file);
+        place.assert_clean(n + 1);
+        place.engine.tag("app:1", program).unwrap();
+    }
+}
+
+/// Fails from a file and from a stream, with these words somewhere in the chain, and leaves nothing.
+fn refused(test: &str, archive: &[u8], kind: Kind, words: &str) {
+    let place = Place::new(test);
+    let errors = [place.load(&place.file("bad.tar", archive)), place.load_stream(archive)];
+    for error in errors.map(Result::unwrap_err) {
+        let chain = format!("{error:?}");
+        assert!(*error.kind() == kind && chain.contains(words), "{kind:?}, `{words}`: {chain}");
+        place.assert_clean(0);
+    }
+}
+
+#[test]
+fn a_layer_that_lies_about_its_digest_is_named() {
+    let (good, lie) = (tar(&[("a", b"good")]), tar(&[("a", b"evil")]));
+    let other = tar(&[("b", b"good")]);
+    let archive = docker_archive(&config(&[&good, &other]), &[&good, &lie]);
+    refused("lie-docker", &archive, Kind::Corrupt, "layer `1/layer.tar` has digest");
+    let mut files = oci_files(&[("amd64", config(&[&good]), vec![&good])], false);
+    files[0].1.clone_from(&lie);
+    refused("lie-oci", &oci_archive(&files), Kind::Corrupt, "has digest");
+}
+
+#[test]
+fn a_configuration_or_manifest_that_lies_is_named() {
+    let layer = tar(&[("a", b"1")]);
+    for (at, test) in [(1, "lie-config"), (2, "lie-manifest")] {
+        let mut files = oci_files(&[("amd64", config(&[&layer]), vec![&layer])], false);
+        files[at].1.push(b' ');
+        refused(test, &oci_archive(&files), Kind::Corrupt, "has digest");
+    }
+}
+
+#[test]
+fn a_member_that_is_absent_is_named() {
+    let layer = tar(&[("a", b"1")]);
+    for (at, test) in [(0, "no-layer"), (1, "no-config"), (2, "no-manifest")] {
+        let mut files = oci_files(&[("amd64", config(&[&layer]), vec![&layer])], false);
+        let (name, _) = files.remove(at);
+        refused(test, &oci_archive(&files), Kind::Corrupt, &format!("`{name}`"));
+    }
+}
+
+#[test]
+fn an_archive_cut_anywhere_is_refused_or_whole() {
+    let layer = tar(&[("a", &[7; 3000])]);
+    let archive = docker_archive(&config(&[&layer]), &[&layer]);
+    let place = Place::new("cut");
+    // The last two blocks are the end mark: a reader may do without.
+    let needed = archive.len() - 1024 - 511;
+    for length in (1..needed - 511).step_by(509) {
+        for loaded in
+            [place.load(&place.file("cut.tar", &archive[..length])), place.load_stream(&archive[..length])]
+        {
+            let error = loaded.expect_err(&format!("{length} of {}", archive.len()));
+            assert_eq!(*error.kind(), Kind::Corrupt, "{length}: {error:?}");
+        }
+        place.assert_clean(0);
+    }
+}
+
+#[test]
+fn what_is_no_image_archive_is_refused_with_a_hint() {
+    let place = Place::new("none");
+    let rootfs = tar(&[("etc/passwd", b"root")]);
+    let error = place.load(&place.file("rootfs.tar", &rootfs)).unwrap_err();
+    assert!(error.hint().unwrap().contains("hull import"), "{error:?}");
+    for (name, bytes) in [("text", b"hello, this is no archive at all".as_slice()), ("empty", b"")] {
+        let error = place.load(&place.file(name, bytes)).unwrap_err();
+        assert_eq!(*error.kind(), Kind::Corrupt, "{name}: {error:?}");
+    }
+    let error = place.load(&place.dir.join("absent.tar")).unwrap_err();
+    assert_eq!(*error.kind(), Kind::NotFound, "{error:?}");
+    place.assert_clean(0);
+}
+
+#[test]
+fn a_bomb_is_refused() {
+    let layer = tar(&[("a", &vec![0; 300 << 20])]);
+    let Some(compressed) = packed("bzip2", &layer) else { return };
+    refused("bomb", &docker_archive(&config(&[&layer]), &[&compressed]), Kind::Limit, "0/layer.tar");
+}
+
+#[test]
+fn hostile_documents_are_refused() {
+    let layer = tar(&[("a", b"1")]);
+    let manifest = |text: &str| tar(&[("0/layer.tar", &layer), ("manifest.json", text.as_bytes())]);
+    for (n, text) in
+        ["{", "[{}]", "[{\"Config\":\"../../etc/passwd\",\"Layers\":[]}]", "null", "[]"].iter().enumerate()
+    {
+        let place = Place::new(&format!("document-{n}"));
+        match place.load(&place.file("a.tar", &manifest(text))) {
+            Err(error) => {
+                assert!(matches!(error.kind(), Kind::Corrupt | Kind::NotFound), "{text}: {error:?}")
+            }
+            Ok(loaded) => assert!(loaded.is_empty() && ["null", "[]"].contains(text), "{text}: {loaded:?}"),
+        }
+        place.assert_clean(0);
+    }
+}
