@@ -394,3 +394,13 @@ fn hostile_documents_are_refused() {
         place.assert_clean(0);
     }
 }
+
+#[test]
+fn a_layer_without_padding_and_end_mark_is_whole() {
+    let place = Place::new("unpadded");
+    let layer = &tar(&[("a", b"one")])[..512 + 3]; // as umoci's insert writes it
+    let archive = docker_archive(&config(&[layer]), &[layer]);
+    place.load(&place.file("a.tar", &archive)).unwrap();
+    assert_eq!(place.layer_file(&diff_id(layer), "a"), b"one");
+    place.assert_clean(1);
+}

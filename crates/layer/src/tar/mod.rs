@@ -157,13 +157,19 @@ impl<'a, R: BufRead> Reader<'a, R> {
         Ok(true)
     }
 
-    /// Skips what is left of the member under way.
+    /// Skips what is left of the member under way. A stream that ends within the padding has all its data:
+    /// umoci's `insert` writes such layers, and Go's reader, so docker's and containerd's, takes them.
     fn skip(&mut self) -> Result<()> {
-        self.left += std::mem::take(&mut self.padding);
         while self.left > 0 {
             let n = self.data()?.len();
             self.consume(n);
         }
+        self.left = std::mem::take(&mut self.padding);
+        while self.left > 0 && !self.input.fill_buf().map_err(|e| stream("read tar", e))?.is_empty() {
+            let n = self.data()?.len();
+            self.consume(n);
+        }
+        self.left = 0;
         Ok(())
     }
 
