@@ -1,4 +1,5 @@
 //! Archives of every age, whole, damaged and lying, into a store on the real kernel.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
 
 use engine::image::{Load, Loaded, Source};
 use engine::{Engine, Kind};
@@ -122,8 +123,11 @@ fn v1_archive(layers: &[&[u8]]) -> Vec<u8> {
     tar(&files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect::<Vec<_>>())
 }
 
+/// Architecture, configuration and layers of an image.
+type Parts<'a> = (&'a str, Vec<u8>, Vec<&'a [u8]>);
+
 /// The blobs of an OCI layout, and index.json last.
-fn oci_files(images: &[(&str, Vec<u8>, Vec<&[u8]>)], nested: bool) -> Vec<(String, Vec<u8>)> {
+fn oci_files(images: &[Parts<'_>], nested: bool) -> Vec<(String, Vec<u8>)> {
     let blob = |bytes: &[u8]| (format!("blobs/sha256/{}", sha(bytes)), bytes.to_vec());
     let about = |media: &str, bytes: &[u8]| {
         json!({"mediaType": format!("application/vnd.oci.image.{media}"), "digest": format!("sha256:{}", sha(bytes)),
