@@ -46,7 +46,7 @@ impl From<std::io::Error> for Failure {
 pub(crate) fn code_of(failure: &Failure, is_run: bool) -> i32 {
     match failure {
         Failure::Engine(error) if is_run => engine::exit_code(error),
-        Failure::Mistake(_) => 125,
+        Failure::Mistake(mistake) if is_run || mistake.is_flag => 125,
         Failure::OutputClosed => 0,
         _ => 1,
     }

@@ -69,11 +69,17 @@ pub(crate) struct Typed {
 pub(crate) struct Mistake {
     pub(crate) what: String,
     pub(crate) hint: Option<String>,
+    /// A flag was wrong, for which docker has an exit code of its own.
+    pub(crate) is_flag: bool,
 }
 
 impl Mistake {
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), hint: None }
+        Self { what: what.into(), hint: None, is_flag: false }
+    }
+
+    fn of_flag(self) -> Self {
+        Self { is_flag: true, ..self }
     }
 
     pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
@@ -156,7 +162,7 @@ impl Syntax {
         args: &mut Words,
         typed: &mut Typed,
     ) -> Read<()> {
-        let missing = || Mistake::new(format!("flag needs an argument: {}", spelled.shown()));
+        let missing = || Mistake::new(format!("flag needs an argument: {}", spelled.shown())).of_flag();
         let value = match (value, flag.value) {
             (Some(value), _) => value,
             (None, "") => "true".to_owned(),
@@ -177,8 +183,12 @@ impl Syntax {
             Spelled::Long(name) => format!("unknown flag: --{name}"),
             Spelled::Short(letter) => format!("unknown shorthand flag: '{letter}' in -{letter}"),
         };
-        let mistake = Mistake::new(what);
+        let mistake = Mistake::new(what).of_flag();
         match arg {
+            _ if self.name.ends_with("run") && arg.is("kernel-memory") => Mistake::new(
+                "--kernel-memory is not supported: the kernel dropped limits of its own memory in 5.16",
+            )
+            .of_flag(),
             _ if LATER.iter().any(|later| arg.is(later)) && self.name.ends_with("run") => {
                 mistake.with_hint("this flag of docker's is not available yet")
             }
@@ -329,7 +339,7 @@ impl Typed {
 }
 
 pub(crate) fn bad(long: &str, text: &str, error: &dyn std::fmt::Display) -> Mistake {
-    Mistake::new(format!("invalid argument {text:?} for \"--{long}\" flag: {error}"))
+    Mistake::new(format!("invalid argument {text:?} for \"--{long}\" flag: {error}")).of_flag()
 }
 
 /// Go's words for a boolean, which pflag takes.

@@ -13,12 +13,11 @@ pub(crate) fn command(syntax: &Syntax) -> String {
     let mut text = format!("Usage: hull {} {flags}{}\n\n", syntax.name, syntax.rest);
     text = text.trim_end_matches([' ', '\n']).to_owned() + "\n\n";
     paragraph(&mut text, syntax.about, 0);
+    if !syntax.examples.is_empty() {
+        text += "\nExamples:\n";
+    }
     for example in syntax.examples {
-        let _ = write!(
-            text,
-            "{}  {example}\n",
-            if *example == syntax.examples[0] { "\nExamples:\n" } else { "" }
-        );
+        let _ = writeln!(text, "  {example}");
     }
     let mut heading = None;
     for flag in syntax.flags {

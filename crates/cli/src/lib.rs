@@ -63,7 +63,6 @@ impl Caller {
 
 /// Runs the command line (without the program's name) and gives the exit code.
 pub fn main(args: impl Iterator<Item = OsString>) -> i32 {
-    sys::signal::restore_sigpipe();
     if let Some(step) = std::env::var_os("HULL_KILL_AT") {
         sys::step::kill_at(step.to_string_lossy().into_owned());
     }

@@ -47,8 +47,10 @@ impl List<'_> {
     /// The heading is the template over the names of the fields.
     fn templated_table(&self, text: &str) -> Result<(), Failure> {
         let template = parse(&text.replace("\\t", "\t"))?;
-        let fields =
-            self.rows.first().or(None).map(|row| row.keys().cloned().collect()).unwrap_or_else(Vec::new);
+        let fields: Vec<_> = match self.rows.first() {
+            Some(row) => row.keys().cloned().collect(),
+            None => self.columns.iter().map(|(_, field)| (*field).to_owned()).collect(),
+        };
         let known = |field: &str| {
             self.columns.iter().find(|(_, name)| *name == field).map(|(heading, _)| (*heading).to_owned())
         };
@@ -135,9 +137,9 @@ pub(crate) fn duration(seconds: i64) -> String {
     match seconds {
         ..1 => "Less than a second".into(),
         1 => "1 second".into(),
-        ..60 => format!("{seconds} seconds"),
-        ..120 => "About a minute".into(),
-        ..2760 => format!("{minutes} minutes"),
+        2..60 => format!("{seconds} seconds"),
+        60..120 => "About a minute".into(),
+        120..2760 => format!("{minutes} minutes"),
         _ if hours < 2 => "About an hour".into(),
         _ if hours < 48 => format!("{hours} hours"),
         _ if hours < 24 * 7 * 2 => format!("{} days", hours / 24),

@@ -4,14 +4,34 @@
 //! command finds slots without an owner, ends what is left of their containers, and gives the slots back.
 
 use crate::error::{Error, Kind, Result, from_store};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use std::path::Path;
+use std::time::Duration;
 use store::{DeadSlot, Store};
 
 /// Ends and removes what killed processes left. Cheap where there is nothing.
 pub(crate) fn bury(store: &Store) -> Result<()> {
     store.recover().map_err(from_store)?;
+    await_the_dying(store)?;
     for slot in store.dead_slots().map_err(from_store)? {
         bury_one(store, slot)?;
+    }
+    Ok(())
+}
+
+/// A process that was killed between the birth of a container and its program leaves a child with a copy of the
+/// lock. It is dying, too, of the end of their channel: a moment's patience, or the slot would outlast this command.
+fn await_the_dying(store: &Store) -> Result<()> {
+    for _ in 0..200 {
+        let slots = store.slot_list().map_err(from_store)?;
+        let is_gone = |monitor: i32| {
+            Pid::from_raw(monitor).is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH))
+        };
+        if !slots.iter().any(|(running, held)| *held && is_gone(running.monitor)) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `hull run` seen from inside the container and from the host.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::process::Stdio;

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut running = plan.start(start)?;
     if let Event::Failed(error) = running.event()? {
-        eprintln!("{error:?}");
+        return Err(error.into());
     }
     let exited = running.wait()?;
     let code = exited.status.code();

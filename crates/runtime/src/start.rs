@@ -46,7 +46,7 @@ impl Plan {
         let entry = entry
             .map_err(|cause| Error::new(Kind::Cgroup, "enter the container's cgroup").caused_by(cause))?;
         let groups = cgroup.as_ref().map(cgroup::Cgroup::mounts).unwrap_or_default();
-        let (pid, pidfd) = self.bear(&ours, theirs, start.stdio, entry, &groups)?;
+        let (pid, pidfd, ours) = self.bear(ours, theirs, start.stdio, entry, &groups)?;
         sys::step!("runtime.start.cloned");
         let mut running =
             Running { pid, pidfd, channel: Some(ours), held: Vec::new(), cgroup, warnings: Vec::new() };
@@ -67,12 +67,12 @@ impl Plan {
     /// The child is born into namespaces that need no id map; the others it makes itself.
     fn bear(
         &self,
-        ours: &Channel,
+        ours: Channel,
         channel: Channel,
         stdio: Stdio,
         entry: Option<cgroup::Entry>,
         groups: &[cgroup::Mount],
-    ) -> Result<(Pid, OwnedFd)> {
+    ) -> Result<(Pid, OwnedFd, Channel)> {
         let namespaces = self.namespaces.new - AFTER_MAP;
         let joins = &self.namespaces.joins;
         if !joins.is_empty() {
@@ -82,8 +82,11 @@ impl Plan {
         let cgroup = entry.as_ref().and_then(cgroup::Entry::directory);
         let how = Clone3 { namespaces, cgroup, sibling: false };
         match clone3(&how).map_err(|errno| refused(errno, format!("clone with new {namespaces:?}")))? {
-            Birth::Child => Child { plan: self, stdio, channel, entry, groups }.run(),
-            Birth::Parent { pid, pidfd } => Ok((pid, pidfd)),
+            Birth::Child => {
+                drop(ours); // or its end would never be heard
+                Child { plan: self, stdio, channel, entry, groups }.run()
+            }
+            Birth::Parent { pid, pidfd } => Ok((pid, pidfd, ours)),
         }
     }
 

@@ -92,7 +92,8 @@ pub fn next(descriptor: impl AsFd) -> Result<Option<c_int>> {
 pub fn send(pidfd: impl AsFd, signal: c_int) -> Result<()> {
     let (info, flags) = (std::ptr::null::<libc::siginfo_t>(), 0);
     // SAFETY: a null siginfo means: as kill(2) would fill it.
-    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_fd().as_raw_fd(), signal, info, flags) };
+    let result =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_fd().as_raw_fd(), signal, info, flags) };
     check(result).map(drop)
 }
 
@@ -104,11 +105,4 @@ pub fn reset() {
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     let _ = block_exactly(&Set::empty());
-}
-
-/// Takes SIGPIPE's default action back, which Rust's start-up replaced: a tool at the end of a
-/// closed pipe ends quietly.
-pub fn restore_sigpipe() {
-    // SAFETY: SIG_DFL is no function of ours.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }

@@ -16,7 +16,10 @@ macro_rules! step {
 #[cfg(debug_assertions)]
 static KILL_AT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
 
-/// Chooses the step at which this process is killed. Only the first call counts, and only in
+/// Instead of a step: every step is written to standard error, a line each, and nothing is killed.
+pub const LIST: &str = "list";
+
+/// Chooses the step at which this process is killed, or [`LIST`]. Only the first call counts, and only in
 /// builds with debug assertions. The one global of the workspace: threading a test's wish through
 /// every signature would cost more than it protects.
 pub fn kill_at(name: String) {
@@ -30,8 +33,16 @@ pub fn kill_at(name: String) {
 #[inline(always)]
 pub fn reached(name: &'static str) {
     #[cfg(debug_assertions)]
-    if KILL_AT.get().is_some_and(|at| at == name) {
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    match KILL_AT.get() {
+        Some(at) if at == name => {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            // The first process of a pid namespace is deaf to its own signals.
+            crate::process::exit_now(137);
+        }
+        Some(at) if at == LIST => {
+            let _ = rustix::io::write(rustix::stdio::stderr(), format!("step {name}\n").as_bytes());
+        }
+        _ => {}
     }
     #[cfg(not(debug_assertions))]
     let _ = name;

@@ -1,3 +1,5 @@
 //! Benchmarks.
 use crate::shell::Done;
-pub(crate) fn run(_args: &[String]) -> Done { Err("bench".into()) }
+pub(crate) fn run(_args: &[String]) -> Done {
+    Err("bench".into())
+}

@@ -23,7 +23,8 @@ pub(crate) fn install_for_tests() -> Done {
 
 /// Likewise for another list.
 pub(crate) fn install(wanted: &[(&str, &str)]) -> Done {
-    let missing: Vec<_> = wanted.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
+    let missing: Vec<_> =
+        wanted.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -32,6 +33,11 @@ pub(crate) fn install(wanted: &[(&str, &str)]) -> Done {
     }
     must(Command::new("apt-get").args(["update", "-qq"]))?;
     let mut install = Command::new("apt-get");
-    install.env("DEBIAN_FRONTEND", "noninteractive").args(["install", "-y", "-qq", "--no-install-recommends"]);
+    install.env("DEBIAN_FRONTEND", "noninteractive").args([
+        "install",
+        "-y",
+        "-qq",
+        "--no-install-recommends",
+    ]);
     must(install.args(missing))
 }

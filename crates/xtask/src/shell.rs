@@ -8,7 +8,11 @@ pub(crate) type Done = Result<(), String>;
 
 /// The workspace.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates/xtask lies in the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("crates/xtask lies in the workspace")
+        .to_owned()
 }
 
 /// cargo, as the one that runs this.

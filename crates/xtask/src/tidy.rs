@@ -17,7 +17,7 @@ const TIERS: [&[&str]; 6] = [
 ];
 
 /// Above all tiers, or outside them.
-const OUTSIDE: [&str; 3] = ["hull", "testkit", "xtask"];
+const OUTSIDE: [&str; 2] = ["hull", "xtask"];
 
 /// Code lines of a function: half of all, nine in ten, and the longest.
 const MEDIAN: usize = 7;
@@ -42,7 +42,7 @@ pub(crate) fn run() -> Done {
             let shown = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
             let (found, functions) = look(&name, &shown, &read(&path));
             findings.extend(found);
-            if name != "xtask" && name != "testkit" {
+            if name != "xtask" {
                 lengths.extend(functions);
             }
         }
@@ -56,7 +56,8 @@ pub(crate) fn run() -> Done {
 
 fn crates() -> Vec<String> {
     let entries = fs::read_dir(root().join("crates")).expect("the workspace has crates");
-    let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<_> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
@@ -89,9 +90,14 @@ fn against_tiers(name: &str, manifest: &str) -> Vec<String> {
     let section = section.split("\n[").next().unwrap_or_default();
     let dependencies = section.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
     let Some(own) = tier(name) else {
-        return if OUTSIDE.contains(&name) { Vec::new() } else { vec![format!("crates/{name}: belongs to no tier")] };
+        return if OUTSIDE.contains(&name) {
+            Vec::new()
+        } else {
+            vec![format!("crates/{name}: belongs to no tier")]
+        };
     };
-    let bad = dependencies.filter(|other| tier(other).is_some_and(|tier| tier >= own) || OUTSIDE.contains(other));
+    let bad =
+        dependencies.filter(|other| tier(other).is_some_and(|tier| tier >= own) || OUTSIDE.contains(other));
     bad.map(|other| format!("crates/{name}: depends on `{other}`, which is not below it")).collect()
 }
 
@@ -131,13 +137,17 @@ impl Look<'_> {
     }
 
     fn is_edge(&self) -> bool {
-        matches!(self.name, "cli" | "hull" | "xtask" | "testkit")
+        matches!(self.name, "cli" | "hull" | "xtask")
     }
 
     fn function(&mut self, block: &syn::Block, name: &syn::Ident) {
         let (first, last) = (block.span().start().line, block.span().end().line);
         let body = self.lines.get(first..last.saturating_sub(1)).unwrap_or_default();
-        let code = body.iter().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//")).count().max(1);
+        let code = body
+            .iter()
+            .filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//"))
+            .count()
+            .max(1);
         self.lengths.push(code);
         if code > LONGEST {
             self.find(name.span(), &format!("`{name}` has {code} lines, more than {LONGEST}"));
@@ -173,7 +183,8 @@ impl Look<'_> {
 
 fn is_test(attrs: &[syn::Attribute]) -> bool {
     attrs.iter().any(|attr| {
-        let test = attr.path().is_ident("cfg") && attr.parse_args::<syn::Ident>().is_ok_and(|word| word == "test");
+        let test =
+            attr.path().is_ident("cfg") && attr.parse_args::<syn::Ident>().is_ok_and(|word| word == "test");
         test || attr.path().is_ident("test")
     })
 }
@@ -212,10 +223,13 @@ impl<'ast> Visit<'ast> for Look<'_> {
     fn visit_item_static(&mut self, item: &'ast syn::ItemStatic) {
         let mutable = matches!(item.mutability, syn::StaticMutability::Mut(_));
         let kind = match &*item.ty {
-            syn::Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()).unwrap_or_default(),
+            syn::Type::Path(path) => {
+                path.path.segments.last().map(|last| last.ident.to_string()).unwrap_or_default()
+            }
             _ => String::new(),
         };
-        let shared = ["OnceLock", "LazyLock", "Mutex", "RwLock", "Cell", "RefCell"].contains(&kind.as_str()) || kind.starts_with("Atomic");
+        let shared = ["OnceLock", "LazyLock", "Mutex", "RwLock", "Cell", "RefCell"].contains(&kind.as_str())
+            || kind.starts_with("Atomic");
         if (mutable || shared) && !self.is_edge() && !GLOBALS.contains(&self.path) {
             self.find(item.span(), "global mutable state");
         }
@@ -228,7 +242,9 @@ impl<'ast> Visit<'ast> for Look<'_> {
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let words: Vec<_> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
-        let env = words.windows(2).any(|pair| pair[0] == "env" && matches!(pair[1].as_str(), "var" | "var_os" | "vars" | "home_dir"));
+        let env = words.windows(2).any(|pair| {
+            pair[0] == "env" && matches!(pair[1].as_str(), "var" | "var_os" | "vars" | "home_dir")
+        });
         if env && !self.is_edge() {
             self.find(path.span(), "the environment is read below the edges");
         }
@@ -241,8 +257,14 @@ fn distribution(lengths: &mut [usize]) -> Option<String> {
     lengths.sort_unstable();
     let at = |part: usize| lengths.get(lengths.len() * part / 10).copied().unwrap_or(0);
     let (median, ninth) = (at(5), at(9));
-    eprintln!("{} functions: median {median} lines, nine in ten within {ninth}, longest {}", lengths.len(), lengths.last().unwrap_or(&0));
-    (median > MEDIAN || ninth > NINTH).then(|| format!("functions have outgrown: median {median} (at most {MEDIAN}), p90 {ninth} (at most {NINTH})"))
+    eprintln!(
+        "{} functions: median {median} lines, nine in ten within {ninth}, longest {}",
+        lengths.len(),
+        lengths.last().unwrap_or(&0)
+    );
+    (median > MEDIAN || ninth > NINTH).then(|| {
+        format!("functions have outgrown: median {median} (at most {MEDIAN}), p90 {ninth} (at most {NINTH})")
+    })
 }
 
 #[cfg(test)]
@@ -265,7 +287,11 @@ mod tests {
             ("layer", "fn f() {}", "documentation"),
             ("layer", "//! d\nfn f() { todo!() }", "todo"),
         ] {
-            assert!(findings(name, text).iter().any(|found| found.contains(what)), "{what}: {:?}", findings(name, text));
+            assert!(
+                findings(name, text).iter().any(|found| found.contains(what)),
+                "{what}: {:?}",
+                findings(name, text)
+            );
         }
     }
 

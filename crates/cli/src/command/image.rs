@@ -170,12 +170,13 @@ pub(super) const REMOVE: Syntax = Syntax {
 
 pub(super) fn remove(typed: &Typed, caller: &Caller) -> Done {
     let engine = caller.engine()?;
-    let code = each(&typed.words, |image| {
-        let removed = engine.remove_image(image, typed.is_on("force"))?;
-        removed.removed.iter().try_for_each(|removed| line(&removed_line(removed)))
-    })?;
-    // With -f, an image that is not there is no failure.
-    Ok(code)
+    let force = typed.is_on("force");
+    each(&typed.words, |image| match engine.remove_image(image, force) {
+        // As docker: -f of what is not there is done.
+        Err(error) if force && *error.kind() == engine::Kind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(removed) => removed.removed.iter().try_for_each(|removed| line(&removed_line(removed))),
+    })
 }
 
 /// docker's words.

@@ -24,9 +24,6 @@ pub(crate) fn run(typed: &Typed, caller: &Caller) -> edge::Done {
 
 /// What the words mean.
 pub(crate) fn request(typed: &Typed, caller: &Caller) -> Read<RunRequest> {
-    if typed.last("kernel-memory").is_some() {
-        return Err(Mistake::new("--kernel-memory is not supported: the kernel dropped it in 5.16"));
-    }
     let (image, command) = typed.words.split_first().ok_or_else(|| Mistake::new("an image is missing"))?;
     Ok(RunRequest {
         image: image.clone(),

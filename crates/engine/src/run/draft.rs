@@ -152,7 +152,7 @@ fn etc_files(request: &RunRequest, facts: &Facts<'_>) -> store::EtcFiles {
         .flatten();
     let resolv = std::fs::read("/etc/resolv.conf").unwrap_or_default();
     store::EtcFiles {
-        hostname: compose::hostname_file(&compose::hostname(request, facts)).into_bytes(),
+        hostname: compose::hostname_file(compose::hostname(request, facts)).into_bytes(),
         hosts: compose::hosts_file(request, hosts.as_deref()),
         resolv_conf: compose::resolv_file(request, &resolv).into_bytes(),
     }

@@ -148,7 +148,8 @@ impl Engine {
         let image = match (embedded, found) {
             (Some(embedded), _) => embedded,
             (None, Err(error)) if *error.kind() == store::Kind::NotFound => {
-                return Err(from_store(error).with_hint(hint));
+                return Err(from_store(error)
+                    .with_hint(self.near_image(&request.image).unwrap_or_else(|| hint.into())));
             }
             (None, found) => found.map_err(from_store)?,
         };
@@ -156,6 +157,19 @@ impl Engine {
             Some(platform) => self.check_platform(&image, platform, &request.image).map(|()| image),
             None => Ok(image),
         }
+    }
+
+    /// An image whose name is nearly the one typed.
+    fn near_image(&self, typed: &str) -> Option<String> {
+        let names = self
+            .store
+            .tags()
+            .ok()?
+            .into_iter()
+            .flat_map(|tag| [tag.name.familiar(), tag.name.familiar_name()]);
+        let scored = names.map(|name| (strsim::damerau_levenshtein(&name, typed), name));
+        let (_, name) = scored.min().filter(|(distance, name)| *distance <= 1 + name.len() / 5)?;
+        Some(format!("did you mean `{name}`?"))
     }
 
     /// Records the end, lets everything go, and removes a container that is not to be kept.

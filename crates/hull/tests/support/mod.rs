@@ -4,7 +4,7 @@
 //! Debian's static busybox, runs the real binary, and at the end looks at the host: no mount, group, process or
 //! directory may be left that was not there before.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "each test binary uses a part")]
 
 mod image;
 mod terminal;

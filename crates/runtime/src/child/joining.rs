@@ -21,10 +21,13 @@ pub(crate) struct Joining<'a> {
 
 impl Joining<'_> {
     /// Bears the child by way of the stage.
-    pub(crate) fn bear(&self, ours: &Channel, child: Child<'_>) -> crate::Result<(Pid, OwnedFd)> {
+    pub(crate) fn bear(&self, ours: Channel, child: Child<'_>) -> crate::Result<(Pid, OwnedFd, Channel)> {
         let opened: Vec<_> = self.joins.iter().map(open_namespace).collect::<crate::Result<_>>()?;
         let stage = clone3(&Clone3::default()).map_err(|errno| refused(errno, "fork".into()))?;
-        let Birth::Parent { pidfd: stage, .. } = stage else { self.run_stage(&opened, child) };
+        let Birth::Parent { pidfd: stage, .. } = stage else {
+            drop(ours); // or its end would never be heard
+            self.run_stage(&opened, child)
+        };
         drop(child);
         let born = ours.receive().map_err(|errno| refused(errno, "hear of the container's birth".into()));
         let _ = waitid(WaitId::PidFd(stage.as_fd()), WaitIdOptions::EXITED);
@@ -38,7 +41,9 @@ impl Joining<'_> {
         }
         let pid = message.payload.first_chunk().and_then(|bytes| Pid::from_raw(i32::from_ne_bytes(*bytes)));
         let pidfd = message.descriptors.into_iter().next();
-        pid.zip(pidfd).ok_or_else(|| Error::new(Kind::Kernel, "the container's process is not known"))
+        let (pid, pidfd) =
+            pid.zip(pidfd).ok_or_else(|| Error::new(Kind::Kernel, "the container's process is not known"))?;
+        Ok((pid, pidfd, ours))
     }
 
     fn run_stage(&self, opened: &[OwnedFd], child: Child<'_>) -> ! {

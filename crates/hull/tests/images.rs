@@ -1,0 +1,174 @@
+//! Images in, listed, named and out.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use support::{Sandbox, busybox, docker_archive, tar_of, text};
+
+fn compress(program: &str, bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut command = std::process::Command::new(program);
+    let mut child = command
+        .arg("-c")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let bytes = bytes.to_vec();
+    let feeder = std::thread::spawn(move || stdin.write_all(&bytes).unwrap());
+    let output = child.wait_with_output().unwrap();
+    feeder.join().unwrap();
+    output.stdout
+}
+
+#[test]
+fn import_takes_every_compression_and_change() {
+    let sandbox = Sandbox::empty();
+    let tar = busybox();
+    for program in ["gzip", "zstd", "bzip2", "xz"] {
+        let packed = compress(program, &tar);
+        let done = sandbox.hull_with_input(
+            &[
+                "import",
+                "-m",
+                "hi",
+                "-c",
+                "ENV PATH=/bin A=b",
+                "-c",
+                "ENTRYPOINT [\"sh\", \"-c\"]",
+                "-c",
+                "CMD echo $A",
+                "-",
+                program,
+            ],
+            &packed,
+        );
+        assert!(done.status.success(), "{program}: {}", text(&done.stderr));
+    }
+    assert_eq!(
+        sandbox.ok(&["images", "-q", "--no-trunc"]).lines().count(),
+        4,
+        "four names of images with the same layer"
+    );
+    assert_eq!(
+        std::fs::read_dir(sandbox.root().join("layers")).unwrap().count(),
+        1,
+        "the layer is kept once"
+    );
+    assert_eq!(
+        sandbox.ok(&["image", "inspect", "-f", "{{.Comment}} {{json .Config.Env}}", "xz"]),
+        "hi [\"PATH=/bin\",\"A=b\"]\n"
+    );
+    sandbox.assert_clean();
+}
+
+#[test]
+fn archives_are_loaded_from_files_streams_and_directories() {
+    let sandbox = Sandbox::empty();
+    let layers = [busybox(), tar_of(&[("a", b"1")])];
+    let archive = docker_archive("app:1", &layers);
+    let file = sandbox.path().join("app.tar");
+    std::fs::write(&file, &archive).unwrap();
+    assert_eq!(sandbox.ok(&["load", "-i", file.to_str().unwrap()]), "Loaded image: app:1\n");
+    assert_eq!(sandbox.ok(&["run", "--rm", "app:1", "cat", "/a"]), "1");
+    sandbox.ok(&["rmi", "app:1"]);
+    let packed = compress("gzip", &archive);
+    assert_eq!(text(&sandbox.hull_with_input(&["load"], &packed).stdout), "Loaded image: app:1\n");
+    assert_eq!(sandbox.ok(&["run", "--rm", "app:1", "cat", "/a"]), "1");
+    sandbox.assert_clean();
+}
+
+#[test]
+fn an_oci_layout_of_umoci_runs() {
+    let sandbox = Sandbox::empty();
+    let layout = sandbox.path().join("layout");
+    let umoci = |args: &[&str]| {
+        let done = std::process::Command::new("umoci").args(args).output().expect("umoci is installed");
+        assert!(done.status.success(), "{}", text(&done.stderr));
+    };
+    let image = format!("{}:tag", layout.display());
+    umoci(&["init", "--layout", layout.to_str().unwrap()]);
+    umoci(&["new", "--image", &image]);
+    let bundle = sandbox.path().join("bundle");
+    umoci(&["unpack", "--image", &image, bundle.to_str().unwrap()]);
+    std::fs::create_dir(bundle.join("rootfs/bin")).unwrap();
+    std::fs::copy("/bin/busybox", bundle.join("rootfs/bin/busybox")).unwrap();
+    umoci(&["repack", "--image", &image, bundle.to_str().unwrap()]);
+    let said = sandbox.ok(&["load", "-i", layout.to_str().unwrap()]);
+    let id = said.trim().strip_prefix("Loaded image ID: ").expect(&said).to_owned();
+    assert_eq!(sandbox.ok(&["run", "--rm", &id, "/bin/busybox", "echo", "hi"]), "hi\n");
+    sandbox.assert_clean();
+}
+
+#[test]
+fn names_come_and_go() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["tag", "bb", "other:v2"]);
+    let list = sandbox.ok(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    assert!(list.contains("bb:latest\n") && list.contains("other:v2\n"), "{list}");
+    assert_eq!(sandbox.ok(&["images", "-q", "other"]).lines().count(), 1);
+    assert_eq!(sandbox.ok(&["rmi", "bb"]), "Untagged: bb:latest\n");
+    assert!(sandbox.ok(&["rmi", "other:v2"]).contains("Deleted: sha256:"));
+    assert_eq!(sandbox.ok(&["images", "-q"]), "");
+    let (code, told) = sandbox.fails(&["rmi", "other:v2"]);
+    assert!(code == 1 && told.contains("no such image"), "{told}");
+    sandbox.assert_clean();
+}
+
+#[test]
+fn bad_archives_leave_nothing() {
+    let sandbox = Sandbox::empty();
+    let good = docker_archive("x:1", &[busybox(), tar_of(&[("a", b"1")])]);
+    let lying = String::from_utf8_lossy(&good).find("\"diff_ids\":[\"sha256:").unwrap() + 21;
+    let _ = lying;
+    let mut corrupt = good.clone();
+    let at = corrupt.windows(2).position(|pair| pair == b"a\0").unwrap();
+    corrupt[at] = b'b'; // a header's sum is wrong then
+    for (what, bytes) in [
+        ("empty", Vec::new()),
+        ("no archive", b"this is no tar at all".repeat(100)),
+        ("no image", tar_of(&[("hello", b"x")])),
+        ("cut off", good[..good.len() / 2].to_vec()),
+        ("corrupt", corrupt),
+        ("not gzip", [b"\x1f\x8b\x08\0".to_vec(), vec![7; 4000]].concat()),
+    ] {
+        let output = sandbox.hull_with_input(&["load"], &bytes);
+        assert_eq!(output.status.code(), Some(1), "{what}: {}", text(&output.stdout));
+        let told = text(&output.stderr);
+        assert!(
+            told.starts_with("error: ")
+                && told.lines().filter(|line| line.starts_with("error:")).count() == 1,
+            "{what}: {told}"
+        );
+    }
+    assert_eq!(sandbox.ok(&["images", "-q"]), "");
+    sandbox.ok(&["system", "check", "--repair"]);
+    sandbox.assert_clean();
+}
+
+#[test]
+fn a_full_disk_is_told_and_nothing_is_left() {
+    let sandbox = Sandbox::empty();
+    let script = "mount -t tmpfs -o size=3m none \"$HULL_ROOT\" && \"$0\" import - big; code=$?; \"$0\" images -q; \"$0\" system check --repair; exit $code";
+    std::fs::create_dir_all(sandbox.root()).unwrap();
+    let big = tar_of(&[("big", &vec![1; 8 << 20])]);
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, support::HULL]).env("HULL_ROOT", sandbox.root());
+    command
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let feeder = std::thread::spawn(move || drop(std::io::Write::write_all(&mut stdin, &big)));
+    let output = child.wait_with_output().unwrap();
+    feeder.join().unwrap();
+    let told = text(&output.stderr);
+    assert!(
+        output.status.code() == Some(1) && told.contains("No space left") && told.contains("hint:"),
+        "{told}"
+    );
+    assert_eq!(text(&output.stdout), "nothing left to do\n");
+}

@@ -1,0 +1,130 @@
+//! Limits by their effects, not their settings.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+use support::{Sandbox, text};
+
+/// CPU time of a finished child tree cannot be had for one child, so the container itself tells: busy loops that
+/// count for some seconds of wall time.
+const SPIN: &str =
+    "end=$(($(date +%s) + 3)); n=0; while [ $(date +%s) -lt $end ]; do n=$((n+1)); done; echo $n";
+
+#[test]
+fn memory_beyond_the_limit_kills_and_is_told() {
+    let sandbox = Sandbox::new();
+    let eat = "head -c 200m /dev/zero | tail -c 199m | wc -c";
+    let output = sandbox.hull(&[
+        "run",
+        "--name",
+        "eater",
+        "-m",
+        "32m",
+        "bb",
+        "sh",
+        "-c",
+        &format!("exec tail -c 100m /dev/zero; {eat}"),
+    ]);
+    assert_eq!(output.status.code(), Some(137), "{}", text(&output.stderr));
+    assert_eq!(
+        sandbox.ok(&["inspect", "-f", "{{.State.OOMKilled}} {{.State.ExitCode}}", "eater"]),
+        "true 137\n"
+    );
+    sandbox.ok(&["rm", "eater"]);
+    sandbox.assert_clean();
+}
+
+#[test]
+fn the_limit_is_seen_from_inside() {
+    let sandbox = Sandbox::new();
+    let said = sandbox.sh(&["-m", "64m", "--pids-limit", "50"], "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/pids/pids.max 2>/dev/null || cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max");
+    assert_eq!(said, "67108864\n50\n");
+}
+
+#[test]
+fn a_fork_bomb_stops_at_the_limit() {
+    let sandbox = Sandbox::new();
+    let start = Instant::now();
+    let script = "for i in $(seq 200); do sleep 2 & done 2>&1 | head -c 60; ls /proc | grep -c '^[0-9]'";
+    let output = sandbox.hull(&["run", "--rm", "--pids-limit", "20", "bb", "sh", "-c", script]);
+    let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(said.contains("can't fork"), "{said}");
+    assert!(start.elapsed() < Duration::from_secs(30));
+    sandbox.assert_clean();
+}
+
+#[test]
+fn a_quota_of_cpu_holds_within_a_tenth() {
+    let sandbox = Sandbox::new();
+    let throttled = "cat /sys/fs/cgroup/cpuacct/cpuacct.usage 2>/dev/null || sed -n 's/usage_usec \\(.*\\)/\\1000/p' /sys/fs/cgroup/cpu.stat";
+    let script = format!(
+        "a=$(date +%s%N 2>/dev/null); s=$({throttled}); t=$(cut -d' ' -f1 /proc/uptime); while :; do :; done & sleep 4; kill $!; e=$({throttled}); u=$(cut -d' ' -f1 /proc/uptime); echo $s $e $t $u"
+    );
+    let said = sandbox.sh(&["--cpus", "0.25"], &script);
+    let numbers: Vec<f64> = said.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let share = (numbers[1] - numbers[0]) / 1e9 / (numbers[3] - numbers[2]);
+    assert!((0.225..=0.275).contains(&share), "{share} of a CPU instead of 0.25");
+}
+
+#[test]
+fn a_cpuset_pins() {
+    let sandbox = Sandbox::new();
+    assert_eq!(
+        sandbox.sh(&["--cpuset-cpus", "1"], "grep Cpus_allowed_list /proc/self/status; nproc"),
+        "Cpus_allowed_list:\t1\n1\n"
+    );
+    let (code, told) = sandbox.fails(&["run", "--rm", "--cpuset-cpus", "4096", "bb", "true"]);
+    assert!(code == 125 && told.contains("4096"), "{told}");
+    sandbox.assert_clean();
+}
+
+#[test]
+fn weights_share_a_contended_cpu() {
+    let sandbox = Sandbox::new();
+    let run = |shares: &str| {
+        let args = ["run", "--rm", "--cpuset-cpus", "0", "--cpu-shares", shares, "bb", "sh", "-c", SPIN];
+        sandbox.command(&args).stdout(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let (heavy, light) = (run("3072"), run("1024"));
+    let count = |child: std::process::Child| {
+        text(&child.wait_with_output().unwrap().stdout).trim().parse::<f64>().unwrap()
+    };
+    let ratio = count(heavy) / count(light);
+    assert!((2.0..=4.2).contains(&ratio), "{ratio} instead of 3");
+}
+
+#[test]
+fn what_cannot_be_held_is_refused_before_the_start() {
+    let sandbox = Sandbox::new();
+    for (flags, word) in [
+        (["-m", "1m"], "6MB"),
+        (["--cpus", "1000"], "CPUs"),
+        (["--kernel-memory", "50m"], "kernel-memory"),
+        (["--memory-swap", "1m"], "emory"),
+        (["--cpu-shares", "1"], "shares"),
+    ] {
+        let args: Vec<_> = ["run", "--rm"].iter().chain(&flags).chain(&["bb", "true"]).copied().collect();
+        let (code, told) = sandbox.fails(&args);
+        assert!(
+            code == 125 && told.contains(word) && told.starts_with("error: "),
+            "{flags:?}: {code} {told}"
+        );
+    }
+    sandbox.assert_clean();
+}
+
+#[test]
+fn devices_are_what_the_rules_allow() {
+    let sandbox = Sandbox::new();
+    let script = "head -c 1 /dev/zero | wc -c; head -c 1 /dev/fuse 2>&1; ls /dev | tr '\\n' ' '";
+    let said = sandbox.sh(&[], script);
+    assert!(said.starts_with("1\n") && said.contains("No such file"), "{said}");
+    if !std::path::Path::new("/dev/fuse").exists() {
+        assert_eq!(sandbox.fails(&["run", "--rm", "--device", "/dev/nope", "bb", "true"]).0, 125);
+        return;
+    }
+    let with = sandbox.sh(&["--device", "/dev/fuse"], "ls -l /dev/fuse; : 3<>/dev/fuse && echo opened");
+    assert!(with.contains("10, 229") && with.contains("opened"), "{with}");
+}

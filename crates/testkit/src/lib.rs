@@ -1,1 +1,0 @@
-//! A sandbox of its own for tests on the real kernel.
