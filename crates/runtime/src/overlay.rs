@@ -99,8 +99,9 @@ impl Overlay {
 
     fn mount(&self, lower: &[OwnedFd], upper: Option<&(OwnedFd, OwnedFd)>) -> Result<OwnedFd> {
         match self.mount_by_parts(lower, upper, Handed::Descriptor) {
-            // Before Linux 6.13 overlay took no descriptors, before 6.8 no single layers.
-            Err(Errno::INVAL) => match self.mount_by_parts(lower, upper, Handed::Path) {
+            // Before Linux 6.13 overlay took no descriptors (and fsconfig none opened with O_PATH), before 6.8 no
+            // single layers.
+            Err(Errno::INVAL | Errno::BADF) => match self.mount_by_parts(lower, upper, Handed::Path) {
                 Err(Errno::INVAL) => self.mount_whole(lower, upper),
                 other => other.map_err(|errno| refused(errno, "mount overlay".into())),
             },

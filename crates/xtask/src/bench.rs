@@ -56,7 +56,13 @@ impl Report {
         let first = median(&mut times[0]);
         for (contender, times) in contenders.iter().zip(&mut times) {
             let median = median(times);
-            let _ = writeln!(self.0, "| {} | {median:.2} | {:.2} | {:.2} |", contender.name, times[0], first / median);
+            let _ = writeln!(
+                self.0,
+                "| {} | {median:.2} | {:.2} | {:.2} |",
+                contender.name,
+                times[0],
+                first / median
+            );
         }
         eprint!("{}", self.0.rsplit("\n### ").next().unwrap_or_default());
         Ok(())
@@ -97,7 +103,9 @@ pub(crate) fn run(names: &[String]) -> Done {
     let _ = std::fs::remove_dir_all(WORK);
     if names.is_empty() {
         let file = root().join("bench/RESULTS.md");
-        std::fs::create_dir_all(root().join("bench")).and_then(|()| std::fs::write(file, &report.0)).map_err(|e| e.to_string())?;
+        std::fs::create_dir_all(root().join("bench"))
+            .and_then(|()| std::fs::write(file, &report.0))
+            .map_err(|e| e.to_string())?;
     }
     Ok(())
 }
@@ -113,7 +121,9 @@ fn heading() -> String {
         std::thread::available_parallelism().map_or(0, usize::from),
         first(output(Command::new("uname").arg("-r"))),
         first(output(Command::new("stat").args(["-f", "-c", "%T", "/var/tmp"]))),
-        version("crun"), version("runc"), version("podman"),
+        version("crun"),
+        version("runc"),
+        version("podman"),
     )
 }
 
@@ -142,7 +152,9 @@ fn prepare() -> Done {
     ))?;
     must(&mut hull_in("store", &["import", "-c", "ENV PATH=/bin", &format!("{WORK}/bb.tar"), "bb"]))?;
     if has("crun") {
-        must(&mut shell("cd bundle && rm -f config.json && crun spec && sed -i 's/\"terminal\": true/\"terminal\": false/; s/\"sh\"/\"true\"/' config.json"))?;
+        must(&mut shell(
+            "cd bundle && rm -f config.json && crun spec && sed -i 's/\"terminal\": true/\"terminal\": false/; s/\"sh\"/\"true\"/' config.json",
+        ))?;
     }
     Ok(())
 }
@@ -157,14 +169,29 @@ fn in_namespace(script: &str) -> Command {
 }
 
 fn starts(report: &mut Report) -> Done {
-    let run = || Contender::new("`hull run --rm --network none bb true`", || hull_in("store", &["run", "--rm", "--network", "none", "bb", "true"]));
+    let run = || {
+        Contender::new("`hull run --rm --network none bb true`", || {
+            hull_in("store", &["run", "--rm", "--network", "none", "bb", "true"])
+        })
+    };
     let mut peers = vec![run()];
     let floor = root().join("../shared/floor/floor.c");
     if has("cc") && floor.exists() {
         must(Command::new("cc").args(["-O2", "-static", "-o"]).arg(format!("{WORK}/floor")).arg(floor))?;
         peers.push(Contender::new("the kernel's floor (`floor -u -n own -l 5 -g -s`)", || {
             let mut command = Command::new(format!("{WORK}/floor"));
-            command.args(["-u", "-n", "own", "-l", "5", "-g", "-s", "--", &format!("{WORK}/fl"), "/bin/true"]);
+            command.args([
+                "-u",
+                "-n",
+                "own",
+                "-l",
+                "5",
+                "-g",
+                "-s",
+                "--",
+                &format!("{WORK}/fl"),
+                "/bin/true",
+            ]);
             command
         }));
     } else {
@@ -188,7 +215,18 @@ fn runtimes(report: &mut Report, pause: u64) -> Done {
              for i in range({}):\n  x=t(h); y=t(r)\n  if i>1: a.append(x); b.append(y)\n\
              a.sort(); b.sort(); m=len(a)//2\n\
              print(f'| hull, beside {runtime} | {{a[m]:.2f}} | {{a[0]:.2f}} | 1.00 |\\n| `{runtime} run` of a prepared bundle | {{b[m]:.2f}} | {{b[0]:.2f}} | {{a[m]/b[m]:.2f}} |')",
-            [hull().display().to_string(), "--root".into(), format!("{WORK}/store"), "run".into(), "--rm".into(), "--network".into(), "none".into(), "bb".into(), "true".into()].join("|"),
+            [
+                hull().display().to_string(),
+                "--root".into(),
+                format!("{WORK}/store"),
+                "run".into(),
+                "--rm".into(),
+                "--network".into(),
+                "none".into(),
+                "bb".into(),
+                "true".into()
+            ]
+            .join("|"),
             RUNS + 2
         );
         let file = format!("{WORK}/beside.py");
@@ -216,14 +254,17 @@ fn scale(report: &mut Report) -> Done {
         must_quietly(&mut hull_in("full", &["run", "many:1", "true"]))?;
     }
     let pair = [
-        Contender::new("40 layers, 500 kept containers, 200 names", || hull_in("full", &["run", "--rm", "many:1", "true"])),
+        Contender::new("40 layers, 500 kept containers, 200 names", || {
+            hull_in("full", &["run", "--rm", "many:1", "true"])
+        }),
         Contender::new("1 layer, empty store", || hull_in("store", &["run", "--rm", "bb", "true"])),
     ];
     report.compare("A full store beside an empty one", &pair, RUNS, Duration::ZERO)
 }
 
 fn must_quietly(command: &mut Command) -> Done {
-    let done = command.stdin(Stdio::null()).stdout(Stdio::null()).status().map_err(|error| error.to_string())?;
+    let done =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).status().map_err(|error| error.to_string())?;
     if done.success() { Ok(()) } else { Err(format!("{command:?} failed")) }
 }
 
@@ -238,9 +279,18 @@ fn loads(report: &mut Report) -> Done {
     let fresh = |script: String| move || shell(&format!("rm -rf fresh; {script}"));
     let hull = hull().display().to_string();
     let contenders = [
-        Contender::new("`hull load` of 300 MB, 8 layers, flushed", fresh(format!("{hull} --root fresh load -i archive.tar"))),
-        Contender::new("`hull import` of the same as one tar, flushed", fresh(format!("{hull} --root fresh import whole.tar"))),
-        Contender::new("`tar x` of the same bytes, and sync", fresh("mkdir fresh && tar -C fresh -xf whole.tar && sync -f fresh".into())),
+        Contender::new(
+            "`hull load` of 300 MB, 8 layers, flushed",
+            fresh(format!("{hull} --root fresh load -i archive.tar")),
+        ),
+        Contender::new(
+            "`hull import` of the same as one tar, flushed",
+            fresh(format!("{hull} --root fresh import whole.tar")),
+        ),
+        Contender::new(
+            "`tar x` of the same bytes, and sync",
+            fresh("mkdir fresh && tar -C fresh -xf whole.tar && sync -f fresh".into()),
+        ),
     ];
     report.compare("300 MB, 20,000 files, into an empty store", &contenders, 5, Duration::from_millis(500))
 }
@@ -249,11 +299,26 @@ fn loads(report: &mut Report) -> Done {
 fn costs(report: &mut Report) -> Done {
     report.line("\n### Memory and instructions\n");
     for (name, args) in [("run", "run --rm bb true")] {
-        let timed = format!("exec python3 -c \"import os,sys; p=os.spawnvp(os.P_NOWAIT,sys.argv[1],sys.argv[1:]); u=os.wait4(p,0)[2]; print(u.ru_maxrss)\" {} --root {WORK}/store {args}", hull().display());
+        let timed = format!(
+            "exec python3 -c \"import os,sys; p=os.spawnvp(os.P_NOWAIT,sys.argv[1],sys.argv[1:]); u=os.wait4(p,0)[2]; print(u.ru_maxrss)\" {} --root {WORK}/store {args}",
+            hull().display()
+        );
         let peak = output(&mut shell(&timed)).unwrap_or_default();
-        report.line(&format!("- peak resident memory of `{name}`, hull's process: {} KiB (whole pages of the binary included)", peak.trim()));
+        report.line(&format!(
+            "- peak resident memory of `{name}`, hull's process: {} KiB (whole pages of the binary included)",
+            peak.trim()
+        ));
     }
     let calls = "i=0; while [ $i -lt 300000 ]; do : < /dev/null; i=$((i+1)); done";
-    let with = |option: &'static str| Contender::new(option, move || hull_in("store", &["run", "--rm", "--security-opt", option, "bb", "sh", "-c", calls]));
-    report.compare("A loop of system calls, default filter beside none", &[with("seccomp=builtin"), with("seccomp=unconfined")], 8, Duration::ZERO)
+    let with = |option: &'static str| {
+        Contender::new(option, move || {
+            hull_in("store", &["run", "--rm", "--security-opt", option, "bb", "sh", "-c", calls])
+        })
+    };
+    report.compare(
+        "A loop of system calls, default filter beside none",
+        &[with("seccomp=builtin"), with("seccomp=unconfined")],
+        8,
+        Duration::ZERO,
+    )
 }

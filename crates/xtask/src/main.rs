@@ -1,12 +1,12 @@
 //! The project's chores: `cargo xtask test | lint | tidy | bench | vm-test`.
 
 mod bench;
+mod emulated;
 mod lint;
 mod packages;
 mod shell;
 mod test;
 mod tidy;
-mod vm;
 
 use std::process::ExitCode;
 
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Some("lint") => lint::run(),
         Some("tidy") => tidy::run(),
         Some("bench") => bench::run(rest),
-        Some("vm-test") => vm::run(rest),
+        Some("vm-test") => emulated::run(rest),
         _ => Err(USAGE.to_owned()),
     };
     match done {

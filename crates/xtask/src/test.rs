@@ -1,7 +1,7 @@
 //! `cargo xtask test`
 
 use crate::shell::{Done, cargo, has, must};
-use crate::{packages, vm};
+use crate::{emulated, packages};
 
 pub(crate) fn run(args: &[String]) -> Done {
     packages::install_for_tests()?;
@@ -10,8 +10,8 @@ pub(crate) fn run(args: &[String]) -> Done {
     }
     must(&mut cargo(&["nextest", "run", "--workspace"]))?;
     if args.iter().any(|arg| arg == "--long") {
-        vm::run(&["v2".into()])?;
-        vm::run(&["v1".into()])?;
+        emulated::run(&["v2".into()])?;
+        emulated::run(&["v1".into()])?;
     }
     Ok(())
 }
