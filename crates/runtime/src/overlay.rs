@@ -101,8 +101,8 @@ impl Overlay {
         match self.mount_by_parts(lower, upper, Handed::Descriptor) {
             // Before Linux 6.13 overlay took no descriptors (and fsconfig none opened with O_PATH), before 6.8 no
             // single layers.
-            Err(Errno::INVAL | Errno::BADF) => match self.mount_by_parts(lower, upper, Handed::Path) {
-                Err(Errno::INVAL) => self.mount_whole(lower, upper),
+            Err(Errno::INVAL | Errno::BADF | Errno::OPNOTSUPP) => match self.mount_by_parts(lower, upper, Handed::Path) {
+                Err(Errno::INVAL | Errno::NAMETOOLONG) => self.mount_whole(lower, upper),
                 other => other.map_err(|errno| refused(errno, "mount overlay".into())),
             },
             other => other.map_err(|errno| refused(errno, "mount overlay".into())),

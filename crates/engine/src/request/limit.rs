@@ -73,6 +73,15 @@ pub fn cpus(text: &str) -> Result<u64> {
     nano.filter(|nano| *nano <= i64::MAX as u64).map_or_else(wrong, Ok)
 }
 
+/// `--memory-swappiness`: 0 to 100; -1 leaves it to the kernel.
+pub fn swappiness(text: &str) -> Result<Option<u64>> {
+    match text.parse::<i64>() {
+        Ok(-1) => Ok(None),
+        Ok(percent @ 0..=100) => Ok(Some(percent as u64)),
+        _ => invalid(format!("invalid value: {text}. Valid memory swappiness range is 0-100")),
+    }
+}
+
 /// `--cpuset-cpus`, `--cpuset-mems`: a list as `0-3,7`, handed to the kernel as typed.
 pub fn cpu_list(text: &str) -> Result<String> {
     let number = |text: &str| text.parse::<u16>().ok();
@@ -149,6 +158,18 @@ mod tests {
             ("nofile=-1:512", "less than or equal to hard limit"),
         ] {
             assert!(ulimit(text).unwrap_err().to_string().contains(words), "{text}");
+        }
+    }
+
+    #[test]
+    fn swappiness_is_a_percentage_or_left_alone() {
+        assert_eq!([swappiness("-1"), swappiness("0"), swappiness("100")].map(Result::ok), [
+            Some(None),
+            Some(Some(0)),
+            Some(Some(100))
+        ]);
+        for text in ["-5", "101", "", "x", "-2"] {
+            assert!(swappiness(text).unwrap_err().to_string().contains("range is 0-100"), "{text}");
         }
     }
 

@@ -3,7 +3,6 @@
 //! An edge (the command line, later HTTP and CRI) makes a [`RunRequest`]; the engine turns it and
 //! an image into a runtime-spec `Spec`. Each field names the flag of `docker run` it stands for.
 //! An absent value means the default of docker, and the image's word where it has one.
-
 //!
 //! The nouns that have a syntax of their own read it (`FromStr`, or a plain function for a number),
 //! in docker's words where they refuse it. They read text alone: files, the environment and the
@@ -19,10 +18,10 @@ mod size;
 mod word;
 
 pub use duration::duration;
-pub use limit::{cpu_list, cpus, device_bytes, device_operations, device_weight};
+pub use limit::{cpu_list, cpus, device_bytes, device_operations, device_weight, swappiness};
 pub use security::SecurityOption;
 pub use size::{size, size_or_unlimited};
-pub use word::{detach_keys, host_address, pairs, signal};
+pub use word::{detach_keys, host_address, label, pairs, signal};
 
 use oci::{Platform, Reference};
 use std::collections::BTreeMap;

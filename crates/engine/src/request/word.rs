@@ -110,6 +110,17 @@ pub fn host_address(text: &str) -> Result<(String, IpAddr)> {
     }
 }
 
+/// `--label KEY[=VALUE]`, a file's line or a flag; the value is empty where there is none.
+pub fn label(text: &str) -> Result<(String, String)> {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    let name = key.trim_start();
+    match name {
+        "" => invalid(format!("invalid label '{text}': empty name")),
+        _ if name.contains(char::is_whitespace) => invalid(format!("label '{name}' contains whitespaces")),
+        _ => Ok((key.into(), value.into())),
+    }
+}
+
 /// The lines of an `--env-file` or `--label-file` as docker reads them: `NAME=value` verbatim, or a
 /// bare `NAME`; `#` begins a comment only at the start of a line. `file` is named in errors.
 pub fn pairs<'a>(file: &str, bytes: &'a [u8]) -> Result<Vec<(&'a str, Option<&'a str>)>> {
@@ -186,6 +197,15 @@ mod tests {
             host_address("db:1.2.3").unwrap_err().to_string().starts_with("invalid IP address in add-host")
         );
         assert_eq!(host_address("db:host-gateway").unwrap_err().kind(), &Kind::NotYet);
+    }
+
+    #[test]
+    fn labels_have_a_name() {
+        assert_eq!(label("a=b=c").unwrap(), ("a".into(), "b=c".into()));
+        assert_eq!(label("a").unwrap(), ("a".into(), String::new()));
+        assert_eq!(label("=x").unwrap_err().to_string(), "invalid label '=x': empty name");
+        assert_eq!(label("").unwrap_err().to_string(), "invalid label '': empty name");
+        assert_eq!(label("a b=1").unwrap_err().to_string(), "label 'a b' contains whitespaces");
     }
 
     #[test]

@@ -15,11 +15,33 @@ use store::{ContainerId, IdRange, Image, Name, NewContainer, Record, Running, Sl
 /// What is settled before the container appears: its id, its range of user ids, its `Spec`.
 pub(super) struct Draft {
     pub(super) id: ContainerId,
-    pub(super) slot: Slot,
+    pub(super) slot: Claimed,
     pub(super) spec: Spec,
     pub(super) warnings: Vec<String>,
     etc: store::EtcFiles,
     labels: std::collections::BTreeMap<String, String>,
+}
+
+/// A slot that goes back, whatever happens.
+#[derive(Debug)]
+pub(super) struct Claimed(Option<Slot>);
+
+impl Claimed {
+    /// The slot.
+    pub(super) fn slot(&mut self) -> &mut Slot {
+        self.0.as_mut().expect("taken only by value")
+    }
+
+    /// Gives it back, and tells if that fails.
+    pub(super) fn release(mut self) -> Result<()> {
+        self.0.take().map_or(Ok(()), Slot::release).map_err(from_store)
+    }
+}
+
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        let _ = self.0.take().map(Slot::release);
+    }
 }
 
 /// Where hull's groups lie in every hierarchy.
@@ -32,9 +54,9 @@ impl Engine {
         let user = self.resolve_user(request, &config, image)?;
         let id = ContainerId::random().map_err(from_store)?;
         let cgroup = format!("{}/{id}", request.limits.cgroup_parent.as_deref().unwrap_or(CGROUP_PARENT));
-        let slot = self.claim(&id, &cgroup)?;
+        let mut slot = Claimed(Some(self.claim(&id, &cgroup)?));
         let joined = joined::find(self, request)?;
-        let id_maps = joined.id_maps.clone().map_or_else(|| id_maps(request, slot.range()), Ok)?;
+        let id_maps = joined.id_maps.clone().map_or_else(|| id_maps(request, slot.slot().range()), Ok)?;
         let uname = rustix::system::uname();
         let hostname = uname.nodename().to_string_lossy();
         let etc = self.etc_paths(&id);
@@ -54,14 +76,9 @@ impl Engine {
             joined: &joined.paths,
             host: &LiveHost,
         };
-        match compose::compose(request, &config, &facts).map_err(from_compose) {
-            Ok(composed) => {
-                let etc = etc_files(request, &facts);
-                let labels = labels(request, &config);
-                Draft::new(id, slot, composed, etc, labels, &joined)
-            }
-            Err(error) => slot.release().map_err(from_store).and(Err(error)),
-        }
+        let composed = compose::compose(request, &config, &facts).map_err(from_compose)?;
+        let (etc, labels) = (etc_files(request, &facts), labels(request, &config));
+        Draft::new(id, slot, composed, etc, labels, &joined)
     }
 
     /// `-u`, or the image's user, by the passwd and group files that the container will see.
@@ -96,7 +113,7 @@ impl Engine {
 impl Draft {
     fn new(
         id: ContainerId,
-        slot: Slot,
+        slot: Claimed,
         composed: Composed,
         etc: store::EtcFiles,
         labels: std::collections::BTreeMap<String, String>,

@@ -21,7 +21,7 @@ use fault::Context;
 use runtime::{Exited, Overlay, Plan, Rootfs, Start, Status};
 use rustix::fd::BorrowedFd;
 use std::path::Path;
-use store::{ContainerId, Exit, Held, Image, Slot};
+use store::{ContainerId, Exit, Held, Image};
 
 /// The caller's standard streams.
 #[derive(Debug, Clone, Copy)]
@@ -98,9 +98,7 @@ impl Engine {
         draft.warnings.iter().for_each(|warning| warn(warning));
         let (running, ends) = self.start(&plan, made.held(), &image, request, host)?;
         running.warnings().iter().for_each(|warning| warn(warning));
-        draft
-            .slot
-            .update(|slot| slot.pid = Some(running.pid().as_raw_nonzero().get()))
+        draft.slot.slot().update(|slot| slot.pid = Some(running.pid().as_raw_nonzero().get()))
             .map_err(from_store)?;
         write_pidfile(request.pidfile.as_deref(), running.pid())?;
         sys::step!("engine.run.started");
@@ -176,7 +174,7 @@ impl Engine {
     fn finish(
         &self,
         made: Made<'_>,
-        slot: Slot,
+        mut slot: draft::Claimed,
         exited: Exited,
         failure: Option<Error>,
         id: ContainerId,
@@ -186,7 +184,7 @@ impl Engine {
         let exit = Exit {
             code,
             oom: oom_killed,
-            started: Some(slot.running().started),
+            started: Some(slot.slot().running().started),
             finished: jiff::Timestamp::now(),
             error: failure.as_ref().map(ToString::to_string),
         };
@@ -197,7 +195,7 @@ impl Engine {
         exited.clean_up().map_err(from_runtime)?;
         sys::step!("engine.run.cleaned");
         made.close()?;
-        slot.release().map_err(from_store)?;
+        slot.release()?;
         match failure {
             Some(error) => Err(error),
             None => Ok(Outcome { id, code, oom_killed }),
