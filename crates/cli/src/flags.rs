@@ -118,7 +118,7 @@ impl Syntax {
     fn take_long(&self, arg: &str, args: &mut Words, typed: &mut Typed) -> Read<()> {
         let (name, value) =
             arg.split_once('=').map_or((arg, None), |(name, value)| (name, Some(value.to_owned())));
-        let spelled = Spelled::Long(name.to_owned());
+        let spelled = Spelled::Long(today(name).to_owned());
         match self.flag(&spelled, typed)? {
             Some(flag) => self.put(flag, &spelled, value, args, typed),
             None => Ok(()),
@@ -172,7 +172,8 @@ impl Syntax {
             return Err(Mistake::new(format!(
                 "invalid argument {value:?} for \"--{}\" flag: not a boolean",
                 flag.long
-            )));
+            ))
+            .of_flag());
         }
         typed.flags.push((flag.long, value));
         Ok(())
@@ -214,8 +215,17 @@ impl Syntax {
     }
 }
 
+/// docker's own earlier name of a flag, which it takes and does not list, under the one it has today.
+fn today(name: &str) -> &str {
+    match name {
+        "net" => "network",
+        "dns-opt" => "dns-option",
+        _ => name,
+    }
+}
+
 /// Flags of docker's `run` that come with later capabilities.
-const LATER: [&str; 37] = [
+const LATER: [&str; 38] = [
     "d",
     "detach",
     "p",
@@ -252,6 +262,7 @@ const LATER: [&str; 37] = [
     "cpu-percent",
     "io-maxbandwidth",
     "io-maxiops",
+    "q",
     "quiet",
 ];
 

@@ -12,7 +12,7 @@ pub(crate) fn command(syntax: &Syntax) -> String {
     let flags = if syntax.flags.is_empty() { "" } else { "[FLAGS] " };
     let mut text = format!("Usage: hull {} {flags}{}\n\n", syntax.name, syntax.rest);
     text = text.trim_end_matches([' ', '\n']).to_owned() + "\n\n";
-    paragraph(&mut text, syntax.about, 0);
+    words(&mut text, syntax.about, 0);
     if !syntax.examples.is_empty() {
         text += "\nExamples:\n";
     }
@@ -30,27 +30,30 @@ pub(crate) fn command(syntax: &Syntax) -> String {
     text
 }
 
+/// A command of a group, in a line or more.
+pub(crate) fn entry(name: &str, about: &str) -> String {
+    let mut text = format!("  {name:10}");
+    words(&mut text, about, 12);
+    text
+}
+
 fn line(text: &mut String, flag: &Flag) {
     let short = flag.short.map_or("    ".to_owned(), |letter| format!("-{letter}, "));
     let value = if flag.value.is_empty() { String::new() } else { format!(" {}", flag.value) };
     let head = format!("  {short}--{}{value}", flag.long);
-    let fits = head.len() < COLUMN - 1;
-    let _ = write!(text, "{head:COLUMN$}");
-    if !fits {
-        let _ = write!(text, "\n{:COLUMN$}", "");
+    if head.chars().count() < COLUMN - 1 {
+        let _ = write!(text, "{head:COLUMN$}");
+    } else {
+        let _ = write!(text, "{head}\n{:COLUMN$}", "");
     }
     words(text, flag.help, COLUMN);
-}
-
-fn paragraph(text: &mut String, words_of: &str, indent: usize) {
-    words(text, words_of, indent);
 }
 
 /// Words from a column on, wrapped; ends with a newline.
 fn words(text: &mut String, sentence: &str, column: usize) {
     let mut at = column;
     for (index, word) in sentence.split_whitespace().enumerate() {
-        if index > 0 && at + 1 + word.len() > WIDTH {
+        if index > 0 && at + 1 + word.chars().count() > WIDTH {
             let _ = write!(text, "\n{:column$}", "");
             at = column;
         } else if index > 0 {
@@ -58,7 +61,7 @@ fn words(text: &mut String, sentence: &str, column: usize) {
             at += 1;
         }
         text.push_str(word);
-        at += word.len();
+        at += word.chars().count();
     }
     text.push('\n');
 }

@@ -22,9 +22,13 @@ pub(crate) fn row<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Val
 impl List<'_> {
     /// Shows it as `--format` says: nothing or `table` for the table, `json`, `table TEMPLATE` or a template.
     pub(crate) fn show(&self, format: Option<&str>) -> Result<(), Failure> {
+        Ok(std::io::stdout().write_all(self.shown(format)?.as_bytes())?)
+    }
+
+    fn shown(&self, format: Option<&str>) -> Result<String, Failure> {
         match format.unwrap_or("table") {
-            "table" => self.table(self.columns),
-            "json" => self.rows.iter().try_for_each(|row| line(&Value::Object(row.clone()).to_string())),
+            "table" => Ok(self.table(self.columns)),
+            "json" => Ok(self.values().map(|row| format!("{row}\n")).collect()),
             text => match text.strip_prefix("table ") {
                 Some(template) => self.templated_table(template),
                 None => self.templated(text),
@@ -32,36 +36,46 @@ impl List<'_> {
         }
     }
 
-    fn table(&self, columns: &[(&str, &str)]) -> Result<(), Failure> {
+    fn values(&self) -> impl Iterator<Item = Value> {
+        self.rows.iter().cloned().map(Value::Object)
+    }
+
+    fn table(&self, columns: &[(&str, &str)]) -> String {
         let heading = columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
         let cells =
             self.rows.iter().map(|row| columns.iter().map(|(_, field)| text(row.get(*field))).collect());
         align(std::iter::once(heading).chain(cells).collect())
     }
 
-    fn templated(&self, text: &str) -> Result<(), Failure> {
-        let template = parse(text)?;
-        self.rows.iter().try_for_each(|row| line(&render(&template, &Value::Object(row.clone()))?))
+    fn templated(&self, text: &str) -> Result<String, Failure> {
+        let template = parse(&escapes(text))?;
+        self.values().map(|row| Ok(render(&template, &row)? + "\n")).collect()
     }
 
     /// The heading is the template over the names of the fields.
-    fn templated_table(&self, text: &str) -> Result<(), Failure> {
-        let template = parse(&text.replace("\\t", "\t"))?;
-        let fields: Vec<_> = match self.rows.first() {
-            Some(row) => row.keys().cloned().collect(),
-            None => self.columns.iter().map(|(_, field)| (*field).to_owned()).collect(),
-        };
-        let known = |field: &str| {
-            self.columns.iter().find(|(_, name)| *name == field).map(|(heading, _)| (*heading).to_owned())
-        };
-        let heading = fields
-            .iter()
-            .map(|field| (field.clone(), Value::from(known(field).unwrap_or_else(|| field.to_uppercase()))));
-        let heading = std::iter::once(Value::Object(heading.collect()));
-        let rows = heading.chain(self.rows.iter().map(|row| Value::Object(row.clone())));
+    fn templated_table(&self, text: &str) -> Result<String, Failure> {
+        let template = parse(&escapes(text))?;
+        let rows = std::iter::once(self.headings()).chain(self.values());
         let cells = rows.map(|row| Ok(render(&template, &row)?.split('\t').map(str::to_owned).collect()));
-        align(cells.collect::<Result<Vec<_>, Failure>>()?)
+        Ok(align(cells.collect::<Result<Vec<_>, Failure>>()?))
     }
+
+    /// For each field what stands above it: a column's heading, or its own name.
+    fn headings(&self) -> Value {
+        let fields = self.rows.first().map(|row| row.keys().cloned().collect::<Vec<_>>());
+        let fields =
+            fields.unwrap_or_else(|| self.columns.iter().map(|(_, field)| (*field).to_owned()).collect());
+        let heading = |field: &str| {
+            let column = self.columns.iter().find(|(_, name)| *name == field);
+            column.map_or_else(|| field.to_uppercase(), |(heading, _)| (*heading).to_owned())
+        };
+        fields.into_iter().map(|field| (field.clone(), Value::from(heading(&field)))).collect()
+    }
+}
+
+/// docker takes `\t` and `\n` of a shell's single quotes in every format.
+fn escapes(text: &str) -> String {
+    text.replace("\\t", "\t").replace("\\n", "\n")
 }
 
 /// A template, in Go's words if it is none.
@@ -83,7 +97,7 @@ fn text(value: Option<&Value>) -> String {
 }
 
 /// Columns three spaces apart, none behind the last.
-fn align(rows: Vec<Vec<String>>) -> Result<(), Failure> {
+fn align(rows: Vec<Vec<String>>) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -95,7 +109,7 @@ fn align(rows: Vec<Vec<String>>) -> Result<(), Failure> {
         all += cells.collect::<Vec<_>>().join("   ").trim_end();
         all.push('\n');
     }
-    Ok(std::io::stdout().write_all(all.as_bytes())?)
+    all
 }
 
 /// One line on standard output.
@@ -131,6 +145,11 @@ pub(crate) fn ago(time: Timestamp) -> String {
     format!("{} ago", duration(Timestamp::now().as_second() - time.as_second()))
 }
 
+/// A moment as docker's lists write it: Go's words for a time.
+pub(crate) fn moment(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string()
+}
+
 /// Seconds in words, by docker's `units.HumanDuration`.
 pub(crate) fn duration(seconds: i64) -> String {
     let (minutes, hours) = (seconds / 60, (seconds + 1800) / 3600);
@@ -139,7 +158,7 @@ pub(crate) fn duration(seconds: i64) -> String {
         1 => "1 second".into(),
         2..60 => format!("{seconds} seconds"),
         60..120 => "About a minute".into(),
-        120..2760 => format!("{minutes} minutes"),
+        120..3600 => format!("{minutes} minutes"),
         _ if hours < 2 => "About an hour".into(),
         _ if hours < 48 => format!("{hours} hours"),
         _ if hours < 24 * 7 * 2 => format!("{} days", hours / 24),
@@ -159,6 +178,37 @@ pub(crate) fn short(id: &str) -> &str {
 mod tests {
     use super::*;
 
+    fn shown(format: &str) -> String {
+        let one = |name: &str, id: &str| row([("Names", name.into()), ("ID", id.into())]);
+        let rows = vec![one("a", "0123456789ab"), one("långt", "1")];
+        List { columns: &[("CONTAINER ID", "ID"), ("NAMES", "Names")], rows }.shown(Some(format)).unwrap()
+    }
+
+    #[test]
+    fn tables_are_as_wide_as_their_cells() {
+        assert_eq!(shown("table"), "CONTAINER ID   NAMES\n0123456789ab   a\n1              långt\n");
+        assert_eq!(
+            shown(r"table {{.Names}}\t{{.ID}}"),
+            "NAMES   CONTAINER ID\na       0123456789ab\nlångt   1\n"
+        );
+    }
+
+    #[test]
+    fn formats_are_dockers() {
+        assert_eq!(shown("{{.ID}}: {{.Names}}"), "0123456789ab: a\n1: långt\n");
+        assert_eq!(shown(r"{{.ID}}\t{{.Names}}"), "0123456789ab\ta\n1\tlångt\n");
+        assert_eq!(shown("json").lines().next(), Some(r#"{"ID":"0123456789ab","Names":"a"}"#));
+        let none = List { columns: &[("ID", "ID")], rows: Vec::new() };
+        assert_eq!(none.shown(None).unwrap(), "ID\n");
+        assert!(none.shown(Some("{{.ID")).is_err());
+    }
+
+    #[test]
+    fn moments_are_gos() {
+        let time: Timestamp = "2024-01-02T03:04:05.9Z".parse().unwrap();
+        assert_eq!(moment(time), "2024-01-02 03:04:05 +0000 UTC");
+    }
+
     #[test]
     fn sizes_are_dockers() {
         let shown = [0, 999, 1_000, 1_230_000, 116_400_000, 27_000_000_000].map(size);
@@ -167,7 +217,7 @@ mod tests {
 
     #[test]
     fn times_are_dockers() {
-        let shown = [0, 1, 59, 60, 119, 120, 3600, 7200, 172_800, 1_300_000, 63_072_000].map(duration);
+        let shown = [0, 1, 59, 60, 119, 120, 3599, 3600, 7200, 172_800, 1_300_000, 63_072_000].map(duration);
         assert_eq!(
             shown,
             [
@@ -177,6 +227,7 @@ mod tests {
                 "About a minute",
                 "About a minute",
                 "2 minutes",
+                "59 minutes",
                 "About an hour",
                 "2 hours",
                 "2 days",

@@ -5,7 +5,7 @@ use super::image::{cut, show};
 use crate::Caller;
 use crate::edge::{Done, Failure};
 use crate::flags::{Mistake, Syntax, Typed, switch, value};
-use crate::render::{List, ago, duration, line, row, short, size};
+use crate::render::{List, ago, duration, line, moment, row, short, size};
 use engine::container::Removal;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -134,7 +134,7 @@ fn fields(one: &Summary, whole: bool, written: u64) -> Map<String, Value> {
         ("ID", if whole { record.id.to_string() } else { record.id.short() }.into()),
         ("Image", record.image_name.clone().into()),
         ("Command", format!("\"{}\"", if whole { command } else { cut(&command, 20) }).into()),
-        ("CreatedAt", record.created.to_string().into()),
+        ("CreatedAt", moment(record.created).into()),
         ("RunningFor", ago(record.created).into()),
         ("Status", status(&one.state).into()),
         ("State", status_word(&one.state).into()),

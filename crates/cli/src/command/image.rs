@@ -60,7 +60,7 @@ fn fields(image: &Row, whole: bool) -> Map<String, Value> {
     let name = image.name.as_ref();
     row([
         ("Containers", image.containers.to_string().into()),
-        ("CreatedAt", image.created.to_string().into()),
+        ("CreatedAt", render::moment(image.created).into()),
         ("CreatedSince", ago(image.created).into()),
         ("Digest", image.image.record.manifest.as_ref().map_or_else(none, ToString::to_string).into()),
         ("ID", shown_id(image, whole).into()),
@@ -291,8 +291,15 @@ pub(super) const PRUNE: Syntax = Syntax {
 };
 
 pub(super) fn prune(typed: &Typed, caller: &Caller) -> Done {
-    super::system::confirm(typed, "This removes all images that no container uses and that have no name.")?;
-    let pruned = caller.engine()?.prune_images(typed.is_on("all"))?;
+    let all = typed.is_on("all");
+    super::system::confirm(
+        typed,
+        match all {
+            true => "This removes all images that no container uses.",
+            false => "This removes all images without a name that no container uses.",
+        },
+    )?;
+    let pruned = caller.engine()?.prune_images(all)?;
     pruned.images.iter().try_for_each(|removed| line(&removed_line(removed)))?;
     line(&format!("Total reclaimed space: {}", size(pruned.collected.bytes)))?;
     Ok(0)

@@ -6,50 +6,61 @@ mod overview;
 mod run;
 mod run_flags;
 mod system;
+#[cfg(test)]
+mod tests;
 
 use crate::edge::{self, Done, Failure};
 use crate::flags::{Mistake, Syntax, Typed, nearest, switch, value};
 use crate::{Caller, help, render};
 use std::ffi::OsString;
 
-/// A command: what can be typed, and what is done.
+/// A command: all its names, what can be typed, and what is done.
 struct Command {
+    /// docker's one-word form first where there is one.
+    names: &'static [&'static str],
     syntax: &'static Syntax,
     act: fn(&Typed, &Caller) -> Done,
 }
 
-/// Every command by all its names; docker's one-word forms and its two-word forms.
-fn find(first: &str, second: Option<&str>) -> Option<(Command, usize)> {
-    let (words, path) = match (first, second) {
-        ("image" | "container" | "system", Some(second)) => (2, format!("{first} {second}")),
-        _ => (1, first.to_owned()),
-    };
-    let command = |syntax, act| Some((Command { syntax, act }, words));
-    match path.as_str() {
-        "run" | "container run" => command(&run::RUN, run::run),
-        "images" | "image ls" | "image list" => command(&image::LIST, image::list),
-        "rmi" | "image rm" | "image remove" => command(&image::REMOVE, image::remove),
-        "tag" | "image tag" => command(&image::TAG, image::tag),
-        "history" | "image history" => command(&image::HISTORY, image::history),
-        "import" | "image import" => command(&image::IMPORT, image::import),
-        "load" | "image load" => command(&image::LOAD, image::load),
-        "image inspect" => command(&image::INSPECT, image::inspect),
-        "image prune" => command(&image::PRUNE, image::prune),
-        "ps" | "container ls" | "container list" | "container ps" => {
-            command(&container::LIST, container::list)
-        }
-        "rm" | "container rm" | "container remove" => command(&container::REMOVE, container::remove),
-        "diff" | "container diff" => command(&container::DIFF, container::diff),
-        "inspect" => command(&container::INSPECT_ANY, container::inspect_any),
-        "container inspect" => command(&container::INSPECT, container::inspect),
-        "container prune" => command(&container::PRUNE, container::prune),
-        "info" | "system info" => command(&system::INFO, system::info),
-        "system df" => command(&system::DF, system::df),
-        "system prune" => command(&system::PRUNE, system::prune),
-        "system check" => command(&system::CHECK, system::check),
-        "version" => command(&system::VERSION, system::version),
-        _ => None,
+#[rustfmt::skip]
+const COMMANDS: &[Command] = &[
+    Command { names: &["run", "container run"], syntax: &run_flags::SYNTAX, act: run::run },
+    Command { names: &["ps", "container ls", "container list", "container ps"], syntax: &container::LIST, act: container::list },
+    Command { names: &["rm", "container rm", "container remove"], syntax: &container::REMOVE, act: container::remove },
+    Command { names: &["diff", "container diff"], syntax: &container::DIFF, act: container::diff },
+    Command { names: &["inspect"], syntax: &container::INSPECT_ANY, act: container::inspect_any },
+    Command { names: &["container inspect"], syntax: &container::INSPECT, act: container::inspect },
+    Command { names: &["container prune"], syntax: &container::PRUNE, act: container::prune },
+    Command { names: &["images", "image ls", "image list"], syntax: &image::LIST, act: image::list },
+    Command { names: &["import", "image import"], syntax: &image::IMPORT, act: image::import },
+    Command { names: &["load", "image load"], syntax: &image::LOAD, act: image::load },
+    Command { names: &["tag", "image tag"], syntax: &image::TAG, act: image::tag },
+    Command { names: &["history", "image history"], syntax: &image::HISTORY, act: image::history },
+    Command { names: &["rmi", "image rm", "image remove"], syntax: &image::REMOVE, act: image::remove },
+    Command { names: &["image inspect"], syntax: &image::INSPECT, act: image::inspect },
+    Command { names: &["image prune"], syntax: &image::PRUNE, act: image::prune },
+    Command { names: &["info", "system info"], syntax: &system::INFO, act: system::info },
+    Command { names: &["system df"], syntax: &system::DF, act: system::df },
+    Command { names: &["system prune"], syntax: &system::PRUNE, act: system::prune },
+    Command { names: &["system check"], syntax: &system::CHECK, act: system::check },
+    Command { names: &["version"], syntax: &system::VERSION, act: system::version },
+];
+
+/// The first words of docker's two-word forms.
+const GROUPS: [&str; 3] = ["container", "image", "system"];
+
+/// What was typed of a command's name: a word, or two after a group's.
+fn path(first: &str, second: Option<&str>) -> String {
+    match second.filter(|_| GROUPS.contains(&first)) {
+        Some(second) => format!("{first} {second}"),
+        None => first.to_owned(),
     }
+}
+
+/// The command of a name, and how many words it is.
+fn find(path: &str) -> Option<(&'static Command, usize)> {
+    let command = COMMANDS.iter().find(|command| command.names.contains(&path))?;
+    Some((command, path.split(' ').count()))
 }
 
 /// What may stand before the command.
@@ -86,7 +97,7 @@ fn act(args: Vec<OsString>, is_run: &std::cell::Cell<bool>) -> Done {
     let asks = global.help || matches!(first, None | Some("help"));
     let (first, second) = if first == Some("help") { (second, words.next()) } else { (first, second) };
     let Some(first) = first else { return say(overview::TEXT) };
-    let Some((command, length)) = find(first, second) else { return without(first, second, asks) };
+    let Some((command, length)) = find(&path(first, second)) else { return without(first, second, asks) };
     if asks {
         return say(&help::command(command.syntax));
     }
@@ -97,20 +108,25 @@ fn act(args: Vec<OsString>, is_run: &std::cell::Cell<bool>) -> Done {
 
 /// A group alone shows what is in it; anything else is a word mistyped.
 fn without(first: &str, second: Option<&str>, asks: bool) -> Done {
-    let names = overview::TEXT.lines().filter_map(|line| line.strip_prefix("  hull ")?.split("  ").next());
-    if matches!(first, "image" | "container" | "system")
-        && (asks || second.is_none_or(|word| word == "--help"))
-    {
-        let lines = overview::TEXT.lines().filter(|line| line.starts_with(&format!("  hull {first} ")));
-        return say(&format!("Usage: hull {first} COMMAND\n\n{}\n", lines.collect::<Vec<_>>().join("\n")));
+    if GROUPS.contains(&first) && (asks || second.is_none_or(|word| matches!(word, "--help" | "-h"))) {
+        return say(&group(first));
     }
-    let typed = second
-        .filter(|_| matches!(first, "image" | "container" | "system"))
-        .map_or(first.to_owned(), |second| format!("{first} {second}"));
-    let mistake = Mistake::new(format!("'{typed}' is not a hull command"));
+    let typed = path(first, second);
+    let names = COMMANDS.iter().flat_map(|command| command.names).copied().chain(GROUPS);
     let hint = nearest(&typed, names)
         .map_or("`hull help` lists the commands".to_owned(), |near| format!("did you mean `hull {near}`?"));
-    Err(mistake.with_hint(hint).into())
+    Err(Mistake::new(format!("'{typed}' is not a hull command")).with_hint(hint).into())
+}
+
+/// A group's commands, each by its first name there.
+fn group(first: &str) -> String {
+    let mut text = format!("Usage: hull {first} COMMAND\n\n");
+    for command in COMMANDS {
+        let name = command.names.iter().find_map(|name| name.strip_prefix(first)?.strip_prefix(' '));
+        let rows = name.map(|name| help::entry(name, command.syntax.about));
+        text.extend(rows);
+    }
+    text + &format!("\n`hull {first} COMMAND --help` tells more.\n")
 }
 
 fn say(text: &str) -> Done {

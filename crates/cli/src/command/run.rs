@@ -1,6 +1,5 @@
 //! `hull run`: what was typed, as a [`RunRequest`].
 
-use super::run_flags::SYNTAX;
 use crate::flags::{Mistake, Read, Typed, bad};
 use crate::{Caller, edge};
 use engine::request::{
@@ -60,7 +59,7 @@ fn labels(typed: &Typed) -> Read<BTreeMap<String, String>> {
         let pairs = pairs(path, &bytes).map_err(|error| bad("label-file", path, &error))?;
         labels.extend(pairs.into_iter().map(|(key, value)| (key.to_owned(), value.unwrap_or("").to_owned())));
     }
-    labels.extend(typed.all("label").map(key_value));
+    labels.extend(typed.each("label", request::label)?);
     Ok(labels)
 }
 
@@ -178,9 +177,7 @@ fn limits(typed: &Typed) -> Read<LimitsRequest> {
         memory: typed.parsed("memory", request::size)?,
         memory_swap: typed.parsed("memory-swap", request::size_or_unlimited)?,
         memory_reservation: typed.parsed("memory-reservation", request::size)?,
-        memory_swappiness: typed
-            .parsed("memory-swappiness", str::parse::<i64>)?
-            .and_then(|value| u64::try_from(value).ok()),
+        memory_swappiness: typed.parsed("memory-swappiness", request::swappiness)?.flatten(),
         oom_kill_disable: typed.is_on("oom-kill-disable"),
         nano_cpus: typed.parsed("cpus", request::cpus)?,
         cpu_period: typed.parsed("cpu-period", str::parse)?,
@@ -200,6 +197,3 @@ fn limits(typed: &Typed) -> Read<LimitsRequest> {
         cgroup_parent: typed.last("cgroup-parent").map(str::to_owned),
     })
 }
-
-/// The syntax, for the dispatcher.
-pub(crate) const RUN: crate::flags::Syntax = SYNTAX;

@@ -65,9 +65,13 @@ pub(super) const DF: Syntax = Syntax {
 };
 
 pub(super) fn df(typed: &Typed, caller: &Caller) -> Done {
-    let usage = caller.engine()?.usage()?;
+    let engine = caller.engine()?;
+    let usage = engine.usage()?;
+    let running = running(&engine)?;
     let layers: u64 = usage.layers.iter().map(|layer| layer.bytes).sum();
     let containers: u64 = usage.containers.iter().map(|container| container.bytes).sum();
+    let ended = usage.containers.iter().filter(|container| !running.contains(&container.record.id));
+    let ended: u64 = ended.map(|container| container.bytes).sum();
     let unused: u64 =
         usage.images.iter().filter(|image| image.containers == 0).map(|image| image.unique).sum();
     let line_of = |kind: &str, count: usize, active: usize, bytes: u64, back: u64| {
@@ -83,11 +87,11 @@ pub(super) fn df(typed: &Typed, caller: &Caller) -> Done {
     let used = usage.images.iter().filter(|image| image.containers > 0).count();
     let rows = vec![
         line_of("Images", usage.images.len(), used, layers, unused),
-        line_of("Containers", usage.containers.len(), 0, containers, containers),
+        line_of("Containers", usage.containers.len(), running.len(), containers, ended),
         line_of("Blobs", 0, 0, usage.blobs, 0),
         line_of("Garbage", 0, 0, usage.garbage, usage.garbage),
         line_of("Records", 0, 0, usage.rest, 0),
-        line_of("Total", 0, 0, usage.total, unused + containers + usage.garbage),
+        line_of("Total", 0, 0, usage.total, unused + ended + usage.garbage),
     ];
     let columns = [
         ("TYPE", "Type"),
@@ -102,6 +106,13 @@ pub(super) fn df(typed: &Typed, caller: &Caller) -> Done {
         verbose(&usage)?;
     }
     Ok(0)
+}
+
+/// Whose bytes a prune leaves.
+fn running(engine: &engine::Engine) -> Result<Vec<store::ContainerId>, Failure> {
+    let containers = engine.containers()?.into_iter();
+    let running = containers.filter(|one| matches!(one.state, store::State::Running(_)));
+    Ok(running.map(|one| one.record.id).collect())
 }
 
 fn verbose(usage: &store::Usage) -> Result<(), Failure> {
