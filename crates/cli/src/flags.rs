@@ -409,6 +409,22 @@ mod tests {
         assert_eq!(typed.words, ["img", "-it", "--rm"]);
     }
 
+    proptest::proptest! {
+        /// Whatever is typed is a mistake or is kept, and nothing behind the first word is looked at.
+        #[test]
+        fn no_line_panics(before in line(), after in line()) {
+            let _ = RUN.read(before.iter().map(OsString::from).collect());
+            let all = ["--rm", "img"].map(str::to_owned).into_iter().chain(after.clone());
+            let typed = RUN.read(all.map(OsString::from).collect()).unwrap();
+            proptest::prop_assert_eq!(&typed.words[1..], after);
+        }
+    }
+
+    fn line() -> impl proptest::strategy::Strategy<Value = Vec<String>> {
+        use proptest::prelude::*;
+        proptest::collection::vec(prop_oneof![any::<String>(), "-{0,3}[iterm=né]{0,5}"], 0..6)
+    }
+
     #[test]
     fn two_dashes_end_the_flags() {
         assert_eq!(read("--rm -- img --rm").unwrap().words, ["img", "--rm"]);

@@ -163,11 +163,10 @@ mod tests {
 
     #[test]
     fn swappiness_is_a_percentage_or_left_alone() {
-        assert_eq!([swappiness("-1"), swappiness("0"), swappiness("100")].map(Result::ok), [
-            Some(None),
-            Some(Some(0)),
-            Some(Some(100))
-        ]);
+        assert_eq!(
+            [swappiness("-1"), swappiness("0"), swappiness("100")].map(Result::ok),
+            [Some(None), Some(Some(0)), Some(Some(100))]
+        );
         for text in ["-5", "101", "", "x", "-2"] {
             assert!(swappiness(text).unwrap_err().to_string().contains("range is 0-100"), "{text}");
         }

@@ -15,6 +15,8 @@ mod mount;
 mod namespace;
 mod security;
 mod size;
+#[cfg(test)]
+mod tests;
 mod word;
 
 pub use duration::duration;
