@@ -70,7 +70,7 @@ impl Overlay {
             Some((upper, work)) => Some((open(base, upper)?, open(base, work)?)),
             None => None,
         };
-        let made = as_root_of(mapped, || self.mount(&lower, upper.as_ref()))?;
+        let made = as_root_of(mapped, || self.mount(&lower, upper.as_ref(), tree.as_ref()))?;
         held.extend(lower);
         held.extend(upper.into_iter().flat_map(|(upper, work)| [upper, work]));
         held.extend(tree);
@@ -84,7 +84,7 @@ impl Overlay {
             [only] => {
                 only.try_clone().map_err(|cause| Error::new(Kind::Kernel, "open a layer").caused_by(cause))
             }
-            several => self.mount(several, None),
+            several => self.mount(several, None, None),
         }
     }
 
@@ -97,16 +97,40 @@ impl Overlay {
         paths.iter().map(|path| open(base, path)).collect()
     }
 
-    fn mount(&self, lower: &[OwnedFd], upper: Option<&(OwnedFd, OwnedFd)>) -> Result<OwnedFd> {
-        match self.mount_by_parts(lower, upper, Handed::Descriptor) {
-            // Before Linux 6.13 overlay took no descriptors (and fsconfig none opened with O_PATH), before 6.8 no
-            // single layers.
-            Err(Errno::INVAL | Errno::BADF | Errno::OPNOTSUPP) => match self.mount_by_parts(lower, upper, Handed::Path) {
-                Err(Errno::INVAL | Errno::NAMETOOLONG) => self.mount_whole(lower, upper),
-                other => other.map_err(|errno| refused(errno, "mount overlay".into())),
-            },
-            other => other.map_err(|errno| refused(errno, "mount overlay".into())),
+    /// By descriptor since Linux 6.13, by path since 6.8; before 6.15 overlay takes no directory of a detached mount, so
+    /// the id-mapped clone is attached where nobody sees it; and before 6.8 all directories are one string.
+    fn mount(&self, lower: &[OwnedFd], upper: Option<&(OwnedFd, OwnedFd)>, tree: Option<&OwnedFd>) -> Result<OwnedFd> {
+        let unknown = |errno: &Errno| matches!(*errno, Errno::INVAL | Errno::BADF | Errno::OPNOTSUPP | Errno::NAMETOOLONG);
+        let by_parts = |handed| self.mount_by_parts(lower, upper, handed);
+        let mut made = by_parts(Handed::Descriptor);
+        if made.as_ref().is_err_and(unknown) {
+            made = by_parts(Handed::Path);
         }
+        if let (true, Some(tree)) = (made.as_ref().is_err_and(unknown), tree) {
+            made = self.with_attached(tree, || by_parts(Handed::Path));
+        }
+        if made.as_ref().is_err_and(unknown) {
+            made = self.mount_whole(lower, upper);
+        }
+        made.map_err(|errno| refused(errno, "mount overlay".into()))
+    }
+
+    /// Acts while the clone is attached, over the work directory, in a mount namespace of this process's own.
+    fn with_attached<T>(
+        &self,
+        tree: &OwnedFd,
+        act: impl FnOnce() -> rustix::io::Result<T>,
+    ) -> rustix::io::Result<T> {
+        let place = self.upper.as_ref().map(|(_, work)| work).or(self.lower.first()).ok_or(Errno::INVAL)?;
+        leave_hosts_mounts()?;
+        // Looked up anew: the descriptor's mount is the host's, and that is not ours any more.
+        let base = format!("/proc/self/fd/{}", self.base.as_raw_fd());
+        let place = std::fs::read_link(base).map_err(|_| Errno::NOENT)?.join(place);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        mount::attach(tree, openat(rustix::fs::CWD, &place, flags, Mode::empty())?)?;
+        let done = act();
+        mount::unmount(&place, mount::UnmountFlags::DETACH)?;
+        done
     }
 
     fn mount_by_parts(
@@ -136,14 +160,14 @@ impl Overlay {
     /// The way of old kernels: one option string of at most a page, so directories are named as
     /// briefly as can be, by number in `/proc/self/fd`; and the mount has to be attached to be made,
     /// so it is done in a mount namespace of this process's own.
-    fn mount_whole(&self, lower: &[OwnedFd], upper: Option<&(OwnedFd, OwnedFd)>) -> Result<OwnedFd> {
+    fn mount_whole(&self, lower: &[OwnedFd], upper: Option<&(OwnedFd, OwnedFd)>) -> rustix::io::Result<OwnedFd> {
         let numbers: Vec<_> = lower.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
         let mut options = format!("lowerdir={},redirect_dir=off,metacopy=off,index=off", numbers.join(":"));
         if let Some((upper, work)) = upper {
             options += &format!(",upperdir={},workdir={}", upper.as_raw_fd(), work.as_raw_fd());
             options += if self.volatile { ",volatile" } else { "" };
         }
-        mount_aside(&options).map_err(|errno| refused(errno, "mount overlay".into()))
+        mount_aside(&options)
     }
 }
 
@@ -163,10 +187,16 @@ impl Handed {
     }
 }
 
-fn mount_aside(options: &str) -> rustix::io::Result<OwnedFd> {
-    use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+/// From here on what this process mounts is its own, and goes with it.
+fn leave_hosts_mounts() -> rustix::io::Result<()> {
+    use rustix::mount::{MountPropagationFlags, mount_change};
     sys::process::unshare(sys::process::Namespaces::MOUNT)?;
-    mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM)?;
+    mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM)
+}
+
+fn mount_aside(options: &str) -> rustix::io::Result<OwnedFd> {
+    use rustix::mount::{MountFlags, mount};
+    leave_hosts_mounts()?;
     let here =
         openat(rustix::fs::CWD, c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::process::chdir(c"/proc/self/fd")?;

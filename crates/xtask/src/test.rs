@@ -11,7 +11,7 @@ pub(crate) fn run(args: &[String]) -> Done {
     must(&mut cargo(&["nextest", "run", "--workspace"]))?;
     if args.iter().any(|arg| arg == "--long") {
         emulated::run(&["v2".into()])?;
-        emulated::run(&["v1".into()])?;
+        emulated::run(&["v1".into(), "6.1".into()])?;
     }
     Ok(())
 }
