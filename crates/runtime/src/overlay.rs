@@ -99,8 +99,15 @@ impl Overlay {
 
     /// By descriptor since Linux 6.13, by path since 6.8; before 6.15 overlay takes no directory of a detached mount, so
     /// the id-mapped clone is attached where nobody sees it; and before 6.8 all directories are one string.
-    fn mount(&self, lower: &[OwnedFd], upper: Option<&(OwnedFd, OwnedFd)>, tree: Option<&OwnedFd>) -> Result<OwnedFd> {
-        let unknown = |errno: &Errno| matches!(*errno, Errno::INVAL | Errno::BADF | Errno::OPNOTSUPP | Errno::NAMETOOLONG);
+    fn mount(
+        &self,
+        lower: &[OwnedFd],
+        upper: Option<&(OwnedFd, OwnedFd)>,
+        tree: Option<&OwnedFd>,
+    ) -> Result<OwnedFd> {
+        let unknown = |errno: &Errno| {
+            matches!(*errno, Errno::INVAL | Errno::BADF | Errno::OPNOTSUPP | Errno::NAMETOOLONG)
+        };
         let by_parts = |handed| self.mount_by_parts(lower, upper, handed);
         let mut made = by_parts(Handed::Descriptor);
         if made.as_ref().is_err_and(unknown) {
@@ -160,7 +167,11 @@ impl Overlay {
     /// The way of old kernels: one option string of at most a page, so directories are named as
     /// briefly as can be, by number in `/proc/self/fd`; and the mount has to be attached to be made,
     /// so it is done in a mount namespace of this process's own.
-    fn mount_whole(&self, lower: &[OwnedFd], upper: Option<&(OwnedFd, OwnedFd)>) -> rustix::io::Result<OwnedFd> {
+    fn mount_whole(
+        &self,
+        lower: &[OwnedFd],
+        upper: Option<&(OwnedFd, OwnedFd)>,
+    ) -> rustix::io::Result<OwnedFd> {
         let numbers: Vec<_> = lower.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
         let mut options = format!("lowerdir={},redirect_dir=off,metacopy=off,index=off", numbers.join(":"));
         if let Some((upper, work)) = upper {

@@ -147,7 +147,7 @@ fn shell(script: &str) -> Command {
 /// A busybox image for hull, a bundle for crun and runc.
 fn prepare() -> Done {
     must(&mut shell(
-        "mkdir -p bundle/rootfs/bin && cp /bin/busybox bundle/rootfs/bin/ && for n in sh true; do ln -sf busybox bundle/rootfs/bin/$n; done \
+        "mkdir -p bundle/rootfs/bin && cp /bin/busybox bundle/rootfs/bin/ && for n in sh true sleep; do ln -sf busybox bundle/rootfs/bin/$n; done \
          && tar -C bundle/rootfs -cf bb.tar . && mkdir -p bundle/rootfs/proc bundle/rootfs/sys bundle/rootfs/dev",
     ))?;
     must(&mut hull_in("store", &["import", "-c", "ENV PATH=/bin", &format!("{WORK}/bb.tar"), "bb"]))?;
@@ -298,17 +298,15 @@ fn loads(report: &mut Report) -> Done {
 /// Memory, and the cost of the filter.
 fn costs(report: &mut Report) -> Done {
     report.line("\n### Memory and instructions\n");
-    for (name, args) in [("run", "run --rm bb true")] {
-        let timed = format!(
-            "exec python3 -c \"import os,sys; p=os.spawnvp(os.P_NOWAIT,sys.argv[1],sys.argv[1:]); u=os.wait4(p,0)[2]; print(u.ru_maxrss)\" {} --root {WORK}/store {args}",
-            hull().display()
-        );
-        let peak = output(&mut shell(&timed)).unwrap_or_default();
-        report.line(&format!(
-            "- peak resident memory of `{name}`, hull's process: {} KiB (whole pages of the binary included)",
-            peak.trim()
-        ));
-    }
+    let waiting = format!(
+        "{} --root {WORK}/store run --rm bb sleep 1 & sleep 0.5; sed -n 's/^VmHWM:\\s*//p' /proc/$!/status; wait",
+        hull().display()
+    );
+    let peak = output(&mut shell(&waiting)).unwrap_or_default();
+    report.line(&format!(
+        "- peak resident memory of `hull run`, pages of the binary included: {}",
+        peak.trim()
+    ));
     let calls = "i=0; while [ $i -lt 300000 ]; do : < /dev/null; i=$((i+1)); done";
     let with = |option: &'static str| {
         Contender::new(option, move || {

@@ -98,7 +98,10 @@ impl Engine {
         draft.warnings.iter().for_each(|warning| warn(warning));
         let (running, ends) = self.start(&plan, made.held(), &image, request, host)?;
         running.warnings().iter().for_each(|warning| warn(warning));
-        draft.slot.slot().update(|slot| slot.pid = Some(running.pid().as_raw_nonzero().get()))
+        draft
+            .slot
+            .slot()
+            .update(|slot| slot.pid = Some(running.pid().as_raw_nonzero().get()))
             .map_err(from_store)?;
         write_pidfile(request.pidfile.as_deref(), running.pid())?;
         sys::step!("engine.run.started");
