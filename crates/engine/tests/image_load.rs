@@ -408,3 +408,95 @@ fn a_layer_without_padding_and_end_mark_is_whole() {
     assert_eq!(place.layer_file(&diff_id(layer), "a"), b"one");
     place.assert_clean(1);
 }
+
+#[test]
+fn a_name_without_end_is_refused_before_it_fills_the_memory() {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_path("././@LongLink").unwrap();
+    header.set_size(100 << 20);
+    header.set_cksum();
+    let bomb = [header.as_bytes().to_vec(), vec![b'a'; 100 << 20], tar(&[("x", b"1")])].concat();
+    refused("long-name", &bomb, Kind::Limit, "the headers of a member");
+}
+
+#[test]
+fn members_without_number_are_refused() {
+    let mut bytes = Vec::new();
+    for n in 0..400_000 {
+        let mut header = tar::Header::new_gnu();
+        header.set_path(format!("f{n}")).unwrap();
+        header.set_size(0);
+        header.set_cksum();
+        bytes.extend_from_slice(header.as_bytes());
+    }
+    refused("members", &bytes, Kind::Limit, "names and documents");
+}
+
+#[test]
+fn a_chain_of_parents_that_leads_back_to_itself_is_refused() {
+    let (layer, id) = (tar(&[("a", b"1")]), |n: usize| format!("{n:064x}"));
+    let about = |n: usize| json!({"id": id(n), "parent": id(1 - n), "config": {}}).to_string().into_bytes();
+    let list = json!({"round": {"1": id(0)}}).to_string().into_bytes();
+    let mut files: Vec<_> = (0..2).map(|n| (format!("{}/json", id(n)), about(n))).collect();
+    files.extend((0..2).map(|n| (format!("{}/layer.tar", id(n)), layer.clone())));
+    files.push(("repositories".into(), list));
+    refused("cycle", &oci_archive(&files), Kind::Limit, "ancestors");
+}
+
+#[test]
+fn a_large_stranger_is_no_harm_and_is_named_when_needed() {
+    let place = Place::new("stranger");
+    let (layer, large) = (tar(&[("a", b"1")]), [b"{".to_vec(), vec![b' '; 9 << 20]].concat());
+    let config = config(&[&layer]);
+    let list = |config: &str| {
+        json!([{"Config": config, "RepoTags": ["app:1"], "Layers": ["0/layer.tar"]}]).to_string()
+    };
+    let archive = |list: String| {
+        tar(&[
+            ("sbom.json", &large),
+            ("0/layer.tar", &layer),
+            ("c.json", &config),
+            ("manifest.json", list.as_bytes()),
+        ])
+    };
+    refused("large-config", &archive(list("sbom.json")), Kind::Limit, "`sbom.json` is larger than");
+    let good = archive(list("c.json"));
+    assert_eq!(names(&place.load_stream(&good).unwrap()), ["app:1"]);
+    assert_eq!(names(&place.load(&place.file("a.tar", &good)).unwrap()), ["app:1"]);
+    place.assert_clean(1);
+}
+
+#[test]
+fn whoever_writes_into_the_pipe_gets_rid_of_all() {
+    let place = Place::new("padded");
+    let layer = tar(&[("a", b"1")]);
+    let archive = [docker_archive(&config(&[&layer]), &[&layer]), vec![0; 4 << 20]].concat();
+    let pipe = place.dir.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| std::fs::write(&pipe, &archive));
+        place.load(&pipe).unwrap();
+        writer.join().unwrap().expect("the pipe did not break");
+    });
+}
+
+#[test]
+fn a_platform_that_dockers_list_lacks_is_looked_for_in_the_index_beside_it() {
+    let place = Place::new("both");
+    let (one, two) = (tar(&[("a", b"amd64")]), tar(&[("a", b"s390x")]));
+    let mine = config(&[&one]);
+    let other = String::from_utf8(config(&[&two])).unwrap().replace("amd64", "s390x").into_bytes();
+    let mut files =
+        oci_files(&[("amd64", mine.clone(), vec![&one]), ("s390x", other.clone(), vec![&two])], true);
+    let blob = |bytes: &[u8]| format!("blobs/sha256/{}", sha(bytes));
+    let list = json!([{"Config": blob(&mine), "RepoTags": ["both:1"], "Layers": [blob(&one)]}]);
+    files.push(("manifest.json".into(), list.to_string().into_bytes()));
+    let archive = Source::File(place.file("both.tar", &oci_archive(&files)));
+    for (platform, config) in [("linux/amd64", &mine), ("linux/s390x", &other)] {
+        let request = Load { platform: Some(platform.parse().unwrap()) };
+        let loaded = place.engine.load(&archive, &request).unwrap();
+        assert_eq!(loaded[0].id.to_string(), format!("sha256:{}", sha(config)), "{platform}");
+    }
+    place.assert_clean(2);
+}

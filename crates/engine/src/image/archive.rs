@@ -4,16 +4,24 @@ use super::from_io;
 use crate::Engine;
 use crate::error::{Error, Kind, Result};
 use layer::{Applied, Compression, Decoder};
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 use store::Shared;
 
 /// Documents are kept in memory: at most so large each, and so many bytes together.
 const DOCUMENT: u64 = 8 << 20;
 const DOCUMENTS: u64 = 48 << 20;
+
+/// What a member costs beside its name and bytes: entries of tables.
+const MEMBER: u64 = 128;
+
+/// All headers of one member, those of extensions included: `tar` reads a long name whole, however long it is.
+const HEADERS: u64 = 1 << 20;
 
 /// Enough of a member to tell what it is: a header of tar.
 const HEAD: usize = 512;
@@ -23,6 +31,8 @@ const HEAD: usize = 512;
 pub(super) struct Archive {
     documents: HashMap<String, Vec<u8>>,
     held: u64,
+    /// Members too large for a document: no harm until one is needed.
+    oversized: HashSet<String>,
     layers: HashMap<String, Member>,
     links: HashMap<String, String>,
     file: Option<File>,
@@ -54,8 +64,10 @@ impl Archive {
         }
         let mut archive = Self::default();
         let mut end = 0;
-        let mut tar = tar::Archive::new(BufReader::new(&file));
-        for entry in tar.entries_with_seek().map_err(|error| corrupt(error, what()))? {
+        let (metered, allowance) = Metered::new(BufReader::new(&file));
+        let mut tar = tar::Archive::new(metered);
+        let mut entries = tar.entries_with_seek().map_err(|error| corrupt(error, what()))?;
+        while let Some(entry) = allowance.granted(HEADERS, || entries.next()) {
             let mut entry = entry.map_err(|error| corrupt(error, what()))?;
             let at = Member::At { offset: entry.raw_file_position(), size: entry.size() };
             end = entry.raw_file_position().saturating_add(entry.size());
@@ -76,16 +88,21 @@ impl Archive {
     pub(super) fn of_stream(engine: &Engine, shared: &Shared, stream: impl Read, what: &str) -> Result<Self> {
         let decoded = decode(stream).map_err(|error| corrupt(error, what.to_owned()))?;
         let mut archive = Self::default();
-        let mut tar = tar::Archive::new(decoded);
-        for entry in tar.entries().map_err(|error| corrupt(error, what.to_owned()))? {
+        let (metered, allowance) = Metered::new(decoded);
+        let mut tar = tar::Archive::new(metered);
+        let mut entries = tar.entries().map_err(|error| corrupt(error, what.to_owned()))?;
+        while let Some(entry) = allowance.granted(HEADERS, || entries.next()) {
             let mut entry = entry.map_err(|error| corrupt(error, what.to_owned()))?;
             let unpack = |bytes: &mut dyn Read, name: &str| {
-                let applied = engine.ingest(shared, &mut *bytes, &format!("layer `{name}`"));
-                let _ = std::io::copy(bytes, &mut std::io::sink());
-                Member::Passed(Box::new(applied))
+                Member::Passed(Box::new(engine.ingest(shared, bytes, &format!("layer `{name}`"))))
             };
-            archive.take(&mut entry, unpack).map_err(|error| corrupt(error, what.to_owned()))?;
+            archive
+                .take(&mut entry, unpack)
+                .and_then(|()| drain(&mut entry))
+                .map_err(|error| corrupt(error, what.to_owned()))?;
         }
+        // Whoever writes into a pipe is not to be told that it broke, and a compressed stream ends with its sum.
+        drain(&mut tar.into_inner()).map_err(|error| corrupt(error, what.to_owned()))?;
         Ok(archive)
     }
 
@@ -95,6 +112,7 @@ impl Archive {
         member: impl FnOnce(&mut dyn Read, &str) -> Member,
     ) -> std::io::Result<()> {
         let Some(name) = clean(&entry.path()?) else { return Ok(()) };
+        self.charge(name.len() as u64 + MEMBER)?;
         match entry.header().entry_type() {
             tar::EntryType::Regular | tar::EntryType::Continuous => {}
             tar::EntryType::Symlink | tar::EntryType::Link => {
@@ -105,7 +123,9 @@ impl Archive {
                 } else {
                     Path::new(&name).parent().unwrap_or(Path::new("")).to_owned()
                 };
-                self.links.extend(clean(&from.join(target)).map(|target| (name, target)));
+                let target = clean(&from.join(target));
+                self.charge(target.as_ref().map_or(0, String::len) as u64)?;
+                self.links.extend(target.map(|target| (name, target)));
                 return Ok(());
             }
             _ => return Ok(()),
@@ -124,14 +144,22 @@ impl Archive {
 
     fn hold(&mut self, name: String, mut bytes: Vec<u8>, rest: &mut impl Read) -> std::io::Result<()> {
         rest.take(DOCUMENT).read_to_end(&mut bytes)?;
-        self.held += bytes.len() as u64;
-        if bytes.len() as u64 > DOCUMENT || self.held > DOCUMENTS {
-            return Err(std::io::Error::other(format!(
-                "`{name}` is neither a layer nor a document of a sane size"
-            )));
+        if bytes.len() as u64 > DOCUMENT {
+            self.oversized.insert(name);
+            return Ok(());
         }
+        self.charge(bytes.len() as u64)?;
         self.documents.insert(name, bytes);
         Ok(())
+    }
+
+    /// Counts what is held in memory.
+    fn charge(&mut self, bytes: u64) -> std::io::Result<()> {
+        self.held += bytes;
+        match self.held > DOCUMENTS {
+            true => Err(too_large(format!("more than {DOCUMENTS} bytes of names and documents"))),
+            false => Ok(()),
+        }
     }
 
     /// An OCI layout directory.
@@ -173,7 +201,10 @@ impl Archive {
 
     /// A document that must be there.
     pub(super) fn needed(&self, name: &str) -> Result<&[u8]> {
-        self.document(name).ok_or_else(|| Error::new(Kind::Corrupt, format!("the archive lacks `{name}`")))
+        self.document(name).ok_or_else(|| match self.oversized.contains(self.resolve(name)) {
+            true => Error::new(Kind::Limit, format!("`{name}` is larger than {DOCUMENT} bytes")),
+            false => Error::new(Kind::Corrupt, format!("the archive lacks `{name}`")),
+        })
     }
 
     /// Unpacks a layer, or says what came of it when it passed.
@@ -232,6 +263,60 @@ impl Read for Section<'_> {
     }
 }
 
+/// A reader of which no more can be read than is allowed at the moment.
+struct Metered<R> {
+    input: R,
+    allowance: Allowance,
+}
+
+/// How much may be read, seen from outside the reader.
+#[derive(Clone)]
+struct Allowance(Rc<Cell<u64>>);
+
+impl<R> Metered<R> {
+    fn new(input: R) -> (Self, Allowance) {
+        let allowance = Allowance(Rc::new(Cell::new(u64::MAX)));
+        (Self { input, allowance: allowance.clone() }, allowance)
+    }
+}
+
+impl Allowance {
+    /// Does something that may read so many bytes; afterwards there is no bound again.
+    fn granted<T>(&self, bytes: u64, read: impl FnOnce() -> T) -> T {
+        self.0.set(bytes);
+        let done = read();
+        self.0.set(u64::MAX);
+        done
+    }
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let left = self.allowance.0.get();
+        if left == 0 {
+            return Err(too_large(format!("the headers of a member are longer than {HEADERS} bytes")));
+        }
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let length = self.input.read(&mut buffer[..most])?;
+        self.allowance.0.set(left - length as u64);
+        Ok(length)
+    }
+}
+
+impl<R: Seek> Seek for Metered<R> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.input.seek(to)
+    }
+}
+
+fn drain(input: &mut impl Read) -> std::io::Result<()> {
+    std::io::copy(input, &mut std::io::sink()).map(drop)
+}
+
+fn too_large(what: String) -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::FileTooLarge, what)
+}
+
 /// Inflates a stream by what it begins with.
 fn decode(stream: impl Read) -> std::io::Result<impl Read> {
     let mut buffered = BufReader::with_capacity(256 << 10, stream);
@@ -286,6 +371,9 @@ fn clean(path: &Path) -> Option<String> {
 fn corrupt(error: std::io::Error, what: String) -> Error {
     match error.raw_os_error() {
         Some(_) => from_io(error, what),
+        None if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            Error::new(Kind::Limit, what).caused_by(error)
+        }
         None => Error::new(Kind::Corrupt, what).caused_by(error),
     }
 }

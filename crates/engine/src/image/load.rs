@@ -106,7 +106,12 @@ impl Engine {
             loop {
                 let next = left.lock().map_err(|_| Error::new(Kind::Failed, "unpack layers"))?.next();
                 let Some(((name, digest), diff_id)) = next else { return Ok(()) };
-                self.unpack(shared, archive, name, digest.as_ref(), diff_id)?;
+                let unpacked = self.unpack(shared, archive, name, digest.as_ref(), diff_id);
+                if unpacked.is_err() {
+                    // The image is lost: the other workers need not go on.
+                    left.lock().iter_mut().for_each(|left| left.by_ref().for_each(drop));
+                }
+                unpacked?;
             }
         };
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(layers.len()).max(1);
@@ -151,6 +156,7 @@ fn find(
     platform: &Platform,
     asked: bool,
 ) -> Result<Vec<Found>> {
+    let index = archive.document("index.json");
     if let Some(list) = archive.document("manifest.json") {
         let images = ArchiveImage::parse(list).map_err(corrupt)?;
         let mut found =
@@ -158,9 +164,14 @@ fn find(
         if asked {
             found.retain(|image| runs_on(&image.config, platform));
         }
-        return if found.is_empty() && asked { Err(absent(platform)) } else { Ok(found) };
+        match (found.is_empty() && asked, index) {
+            (false, _) => return Ok(found),
+            (true, None) => return Err(absent(platform)),
+            // docker 25 and later list one platform here and all of them there.
+            (true, Some(_)) => {}
+        }
     }
-    if let Some(index) = archive.document("index.json") {
+    if let Some(index) = index {
         let index: Index = parse_json(index, "index.json")?;
         return of_oci(archive, &index, platform, asked, &[]);
     }
@@ -277,6 +288,9 @@ fn names_of(descriptor: &Descriptor) -> Vec<Reference> {
     whole.or_else(short).map(Reference::with_default_tag).into_iter().collect()
 }
 
+/// docker's own bound is 125 (`maxLayerDepth`); without one, a chain that leads back to itself has no end.
+const V1_LAYERS: usize = 500;
+
 /// Archives from before docker 1.10: a directory for each layer, with a parent. The configuration that such an image
 /// lacks is put together as docker does.
 fn of_v1(
@@ -298,7 +312,11 @@ fn of_v1(
 
 fn of_v1_image(engine: &Engine, shared: &Shared, archive: &Archive, top: &str) -> Result<Found> {
     let (mut chain, mut next) = (Vec::new(), Some(top.to_owned()));
-    while let Some(id) = next.take_if(|_| chain.len() < 500) {
+    while let Some(id) = next.take() {
+        if chain.len() == V1_LAYERS {
+            let what = format!("`{top}` has more than {V1_LAYERS} ancestors, or is its own");
+            return Err(Error::new(Kind::Limit, what));
+        }
         let image = V1Image::parse(archive.needed(&format!("{id}/json"))?).map_err(corrupt)?;
         next = image.parent.clone().filter(|parent| !parent.is_empty());
         chain.push((id, image));
