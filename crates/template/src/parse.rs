@@ -38,7 +38,7 @@ type Pieces = std::iter::Peekable<std::vec::IntoIter<Piece>>;
 /// How a block ended.
 enum End {
     Text,
-    End,
+    Closed,
     /// `else`, and what follows it.
     Else(Vec<Token>, (usize, usize)),
 }
@@ -47,7 +47,7 @@ pub(crate) fn parse(pieces: Vec<Piece>) -> Result<Vec<Node>> {
     let mut pieces = pieces.into_iter().peekable();
     match block(&mut pieces)? {
         (nodes, End::Text) => Ok(nodes),
-        (_, End::End) => Err(wrong(1, "unexpected {{end}}")),
+        (_, End::Closed) => Err(wrong(1, "unexpected {{end}}")),
         (_, End::Else(_, place)) => Err(wrong(place.0, "unexpected {{else}}")),
     }
 }
@@ -58,7 +58,7 @@ fn block(pieces: &mut Pieces) -> Result<(Vec<Node>, End)> {
         match piece {
             Piece::Text(text) => nodes.push(Node::Text(text)),
             Piece::Action(tokens, place) => match keyword(&tokens) {
-                "end" => return Ok((nodes, End::End)),
+                "end" => return Ok((nodes, End::Closed)),
                 "else" => return Ok((nodes, End::Else(tokens[1..].to_vec(), place))),
                 "if" => nodes.push(conditions(&tokens[1..], place, pieces)?),
                 "range" => nodes.push(branch(&tokens[1..], place, pieces, Node::Range)?),
@@ -87,7 +87,7 @@ fn conditions(tokens: &[Token], place: (usize, usize), pieces: &mut Pieces) -> R
         let (body, end) = block(pieces)?;
         arms.push((condition, body));
         match end {
-            End::End => return Ok(Node::If(arms, Vec::new())),
+            End::Closed => return Ok(Node::If(arms, Vec::new())),
             End::Text => return Err(wrong(place.0, "unexpected EOF")),
             End::Else(rest, _) if rest.is_empty() => return Ok(Node::If(arms, last(pieces, place)?)),
             End::Else(rest, place) if keyword(&rest) == "if" => condition = action(&rest[1..], place)?,
@@ -104,7 +104,7 @@ fn branch(
 ) -> Result<Node> {
     let action = action(tokens, place)?;
     match block(pieces)? {
-        (body, End::End) => Ok(make(action, body, Vec::new())),
+        (body, End::Closed) => Ok(make(action, body, Vec::new())),
         (body, End::Else(rest, _)) if rest.is_empty() => Ok(make(action, body, last(pieces, place)?)),
         _ => Err(wrong(place.0, "unexpected EOF")),
     }
@@ -112,7 +112,7 @@ fn branch(
 
 fn last(pieces: &mut Pieces, place: (usize, usize)) -> Result<Vec<Node>> {
     match block(pieces)? {
-        (nodes, End::End) => Ok(nodes),
+        (nodes, End::Closed) => Ok(nodes),
         _ => Err(wrong(place.0, "unexpected EOF")),
     }
 }
