@@ -1,6 +1,6 @@
 //! The host and the store as a whole: what it can isolate, what is kept, what a crash left.
 
-use crate::error::{Result, from_store};
+use crate::error::{Kind, Result, from_store};
 use crate::{Engine, cleanup};
 use rustix::fs::{CWD, statfs};
 use store::{Collected, Finding, State, Usage};
@@ -155,9 +155,8 @@ impl Engine {
             if matches!(container.state, State::Running(_)) {
                 continue;
             }
-            pruned
-                .containers
-                .push(self.remove_container(&container.record.id.to_string(), Default::default())?);
+            let removed = self.remove_container(&container.record.id.to_string(), Default::default());
+            pruned.containers.extend(unless_overtaken(removed)?);
         }
         let images = self.prune_images(what.all)?;
         Ok(Pruned { containers: pruned.containers, ..images })
@@ -171,7 +170,8 @@ impl Engine {
             if row.containers == 0 && (all || row.name.is_none()) {
                 let name =
                     row.name.as_ref().map_or_else(|| row.image.id().to_string(), oci::Reference::canonical);
-                pruned.images.extend(self.remove_image(&name, false)?.removed);
+                let removed = unless_overtaken(self.remove_image(&name, false))?;
+                pruned.images.extend(removed.into_iter().flat_map(|image| image.removed));
             }
         }
         pruned.collected = self.store.collect(true).map_err(from_store)?;
@@ -185,6 +185,14 @@ impl Engine {
             cleanup::bury(&self.store)?;
         }
         self.store.check(repair).map_err(from_store)
+    }
+}
+
+/// What is gone since it was listed, or used, is not for a prune any more: no failure.
+fn unless_overtaken<T>(removed: Result<T>) -> Result<Option<T>> {
+    match removed {
+        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Conflict) => Ok(None),
+        other => other.map(Some),
     }
 }
 

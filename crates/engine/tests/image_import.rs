@@ -126,6 +126,26 @@ fn lists_are_narrowed_as_docker_does() {
 }
 
 #[test]
+fn who_prunes_beside_another_is_not_told_of_what_is_gone() {
+    let place = Place::new("prune");
+    for n in 0..20 {
+        place.import(&format!("image{n}"), &rootfs(&n.to_string()), &[]).unwrap();
+    }
+    let removed = std::thread::scope(|scope| {
+        let prune = || {
+            let engine = Engine::open(&place.dir.join("root"), &place.dir.join("run")).unwrap();
+            // A layer goes with the last image or, when another is at work, with the collection.
+            let told = engine.prune_images(true).unwrap().images;
+            told.iter().filter(|removed| !matches!(removed, store::Removed::DeletedLayer(_))).count()
+        };
+        let all: Vec<_> = (0..4).map(|_| scope.spawn(prune)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).sum::<usize>()
+    });
+    assert_eq!(removed, 20 * 2, "name and image of each, told once");
+    place.assert_clean(0);
+}
+
+#[test]
 fn inspect_and_history_are_dockers() {
     let place = Place::new("inspect");
     let id = place.import("app", &rootfs("x"), &["CMD [\"/x\"]", "EXPOSE 80"]).unwrap();

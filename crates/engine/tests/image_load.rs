@@ -500,3 +500,46 @@ fn a_platform_that_dockers_list_lacks_is_looked_for_in_the_index_beside_it() {
     }
     place.assert_clean(2);
 }
+
+/// Set for the process that works on a small disk of its own.
+const SMALL: &str = "HULL_IMAGE_SMALL_DISK";
+
+#[test]
+fn a_load_that_fills_the_disk_is_told_and_leaves_nothing() {
+    let test = "a_load_that_fills_the_disk_is_told_and_leaves_nothing";
+    let layers = [tar(&[("a", &vec![1; 1 << 20])]), tar(&[("b", &vec![2; 8 << 20])])];
+    let Some(dir) = std::env::var_os(SMALL).map(PathBuf::from) else {
+        let place = Place::new("full");
+        let archive = docker_archive(&config(&[&layers[0], &layers[1]]), &[&layers[0], &layers[1]]);
+        place.file("a.tar", &archive);
+        std::fs::create_dir(place.dir.join("disk")).unwrap();
+        let script = r#"mount -t tmpfs -o size=4m none "$1/disk" && exec "$0" --exact --nocapture "$2""#;
+        let exe = std::env::current_exe().unwrap();
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", script]).arg(exe).arg(&place.dir).arg(test);
+        let output = command.env(SMALL, &place.dir).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    };
+    let disk = dir.join("disk");
+    let engine = Engine::open(&disk.join("root"), &disk.join("run")).unwrap();
+    let archive = std::fs::read(dir.join("a.tar")).unwrap();
+    let pipe = dir.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let load = |path: &Path| engine.load(&Source::File(path.to_owned()), &Load::default());
+    let streamed = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| std::fs::write(&pipe, &archive));
+        let streamed = load(&pipe);
+        drop(writer.join());
+        streamed
+    });
+    for error in [load(&dir.join("a.tar")), streamed].map(Result::unwrap_err) {
+        assert_eq!(*error.kind(), Kind::NoSpace, "{error:?}");
+        assert!(error.hint().unwrap().contains("prune"), "{error:?}");
+    }
+    assert_eq!(engine.check(false).unwrap(), []);
+    assert_eq!(std::fs::read_dir(disk.join("root/layers")).unwrap().count(), 0);
+    let small = docker_archive(&config(&[&layers[0]]), &[&layers[0]]);
+    std::fs::write(dir.join("small.tar"), small).unwrap();
+    assert_eq!(names(&load(&dir.join("small.tar")).unwrap()), ["app:1"], "there is room again");
+}

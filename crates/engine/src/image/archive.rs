@@ -1,6 +1,6 @@
 //! What lies in an archive: documents in memory, layers where they can be read or unpacked already.
 
-use super::from_io;
+use super::{from_io, with_space_hint};
 use crate::Engine;
 use crate::error::{Error, Kind, Result};
 use layer::{Applied, Compression, Decoder};
@@ -222,13 +222,12 @@ impl Archive {
                 let file = File::open(path).map_err(|error| from_io(error, format!("open {what}")))?;
                 engine.ingest(shared, file, &what)
             }
-            Some(Member::Passed(result)) => {
-                match &**result {
-                    Ok(applied) => Ok(applied.clone()),
-                    Err(error) => Err(Error::new(*error.kind(), format!("unpack {what}"))
-                        .caused_by(crate::error::chain(error))),
-                }
-            }
+            Some(Member::Passed(result)) => match &**result {
+                Ok(applied) => Ok(applied.clone()),
+                Err(error) => Err(with_space_hint(
+                    Error::new(*error.kind(), format!("unpack {what}")).caused_by(crate::error::chain(error)),
+                )),
+            },
         }
     }
 
