@@ -100,13 +100,13 @@ pub(crate) fn run(names: &[String]) -> Done {
     if wanted("cost") {
         costs(&mut report)?;
     }
-    let _ = std::fs::remove_dir_all(WORK);
     if names.is_empty() {
         let file = root().join("bench/RESULTS.md");
         std::fs::create_dir_all(root().join("bench"))
             .and_then(|()| std::fs::write(file, &report.0))
-            .map_err(|e| e.to_string())?;
+            .map_err(|error| error.to_string())?;
     }
+    let _ = std::fs::remove_dir_all(WORK);
     Ok(())
 }
 
