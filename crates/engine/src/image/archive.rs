@@ -18,7 +18,7 @@ const DOCUMENT: u64 = 8 << 20;
 const DOCUMENTS: u64 = 48 << 20;
 
 /// What a member costs beside its name and bytes: entries of tables.
-const MEMBER: u64 = 128;
+const MEMBER: u64 = 256;
 
 /// All headers of one member, those of extensions included: `tar` reads a long name whole, however long it is.
 const HEADERS: u64 = 1 << 20;
@@ -148,6 +148,7 @@ impl Archive {
             self.oversized.insert(name);
             return Ok(());
         }
+        bytes.shrink_to_fit(); // most are smaller than the head they were told by
         self.charge(bytes.len() as u64)?;
         self.documents.insert(name, bytes);
         Ok(())
