@@ -14,8 +14,9 @@ pub(crate) struct List<'a> {
     pub(crate) rows: Vec<Map<String, Value>>,
 }
 
-/// Fields of a row.
-pub(crate) fn row<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
+/// Fields of a row, sorted: docker's rows are Go's maps, whose JSON is.
+pub(crate) fn row<const N: usize>(mut fields: [(&str, Value); N]) -> Map<String, Value> {
+    fields.sort_by_key(|(name, _)| *name);
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 

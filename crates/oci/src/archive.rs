@@ -12,6 +12,7 @@ use crate::json::{self, Extra};
 use crate::manifest::read;
 use crate::{Descriptor, History, Result, RootFs};
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
 
 /// The name of the list of images.
@@ -109,14 +110,22 @@ impl V1Image {
 
 /// The configuration bytes of an image from its topmost layer's `json`, as docker migrates them:
 /// everything stays but what named the layer; `rootfs` and `history` are of the whole chain.
+///
+/// Byte for byte what moby's `MakeConfigFromV1Config` gives, so that the image's id is docker's: members
+/// are sorted and each keeps its text (the order of inner members, numbers as written), in Go's form.
 pub fn config_from_v1(top: &[u8], rootfs: &RootFs, history: &[History]) -> Result<Vec<u8>> {
-    let mut members: BTreeMap<String, serde_json::Value> = read(top, "layer's `json`")?;
+    let mut members: BTreeMap<String, Box<RawValue>> = read(top, "layer's `json`")?;
     for name in ["id", "parent", "Size", "parent_id", "layer_id", "throwaway"] {
         members.remove(name);
     }
-    members.insert("rootfs".into(), serde_json::json!(rootfs));
-    members.insert("history".into(), serde_json::json!(history));
-    Ok(serde_json::to_vec(&members).expect("maps with string keys always serialize"))
+    members.insert("rootfs".into(), raw(rootfs));
+    members.insert("history".into(), raw(history));
+    let text = serde_json::to_string(&members).expect("maps with string keys always serialize");
+    Ok(json::go_form(&text).into())
+}
+
+fn raw(value: &(impl Serialize + ?Sized)) -> Box<RawValue> {
+    to_raw_value(value).expect("strings and maps with string keys always serialize")
 }
 
 #[cfg(test)]
@@ -161,5 +170,19 @@ mod tests {
         assert_eq!(image.config.cmd.as_deref(), Some(&["sh".to_string()][..]));
         let gone = ["id", "parent", "Size", "throwaway"].map(|name| image.extra.contains_key(name));
         assert_eq!((gone, image.extra.contains_key("docker_version")), ([false; 4], true));
+    }
+
+    #[test]
+    fn a_migrated_configuration_has_the_bytes_that_docker_gives_it() {
+        let top = br#"{ "os" : "linux", "id": "b", "z": 1.50, "a<b": null,
+            "config": {"Labels": {"z": "<&>", "a": "q\"} \u003c"}, "Cmd": [ "x  y" ]} }"#;
+        let history = History { created_by: Some("a && b > c".into()), ..History::default() };
+        let bytes = config_from_v1(top, &RootFs::default(), &[history]).unwrap();
+        let expected = concat!(
+            r#"{"a\u003cb":null,"config":{"Labels":{"z":"\u003c\u0026\u003e","a":"q\"} \u003c"},"Cmd":["x  y"]},"#,
+            r#""history":[{"created_by":"a \u0026\u0026 b \u003e c"}],"os":"linux","#,
+            r#""rootfs":{"type":"layers","diff_ids":[]},"z":1.50}"#,
+        );
+        assert_eq!(String::from_utf8(bytes).unwrap(), expected);
     }
 }

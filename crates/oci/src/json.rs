@@ -53,3 +53,22 @@ pub(crate) mod set {
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
+
+/// JSON as Go's `json.Marshal` writes it, from JSON that is valid: no white space between tokens, and
+/// what HTML or JavaScript could take amiss as an escape.
+pub(crate) fn go_form(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut quoted, mut escaped) = (false, false);
+    for c in text.chars() {
+        match c {
+            ' ' | '\t' | '\n' | '\r' if !quoted => continue,
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+        quoted ^= c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+    }
+    out
+}

@@ -17,7 +17,7 @@ pub(super) fn all(instructions: &[Instruction], mut config: ContainerConfig) -> 
                 command_given = true;
             }
             Instruction::Entrypoint(command) => {
-                config.entrypoint = Some(line(command, &config)).filter(|words| !words.is_empty());
+                config.entrypoint = entrypoint(command, &config);
                 config.cmd = config.cmd.filter(|_| command_given);
             }
             other => one(other, &mut config)?,
@@ -44,16 +44,24 @@ fn one(instruction: &Instruction, config: &mut ContainerConfig) -> Result<()> {
     Ok(())
 }
 
-/// The argument list of a command; the shell form goes to the configuration's shell.
+/// The argument list of a command; the shell form goes to the configuration's shell. A bare `CMD` is the
+/// shell without a line, as docker has it (moby's `resolveCmdLine`).
 fn line(command: &Command, config: &ContainerConfig) -> Vec<String> {
     match command {
         Command::Exec(words) => words.clone(),
-        Command::Shell(text) if text.is_empty() => Vec::new(),
         Command::Shell(text) => {
             let mut words = config.shell.clone().unwrap_or_else(|| SHELL.map(String::from).into());
-            words.push(text.clone());
+            words.extend(Some(text.clone()).filter(|text| !text.is_empty()));
             words
         }
+    }
+}
+
+/// The argument list of an entry point; a bare `ENTRYPOINT` and an empty list clear it.
+fn entrypoint(command: &Command, config: &ContainerConfig) -> Option<Vec<String>> {
+    match command {
+        Command::Shell(text) if text.is_empty() => None,
+        command => Some(line(command, config)).filter(|words| !words.is_empty()),
     }
 }
 

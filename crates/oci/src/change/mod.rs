@@ -127,6 +127,7 @@ mod tests {
         assert_eq!(new(&[r#"CMD ["a", "b c"]"#]).cmd, words(&["a", "b c"]));
         assert_eq!(new(&["cmd echo  $HOME 'x y'"]).cmd, words(&["/bin/sh", "-c", "echo  $HOME 'x y'"]));
         assert_eq!(new(&["CMD []"]).cmd, words(&[]));
+        assert_eq!(new(&["CMD"]).cmd, words(&["/bin/sh", "-c"]));
         assert_eq!(new(&[r#"CMD ["a" b"#]).cmd, words(&["/bin/sh", "-c", r#"["a" b"#]));
         let shell = ContainerConfig { shell: words(&["/bin/bash", "-ec"]), ..Default::default() };
         assert_eq!(changed(shell, &["ENTRYPOINT run"]).entrypoint, words(&["/bin/bash", "-ec", "run"]));
@@ -143,7 +144,8 @@ mod tests {
         assert_eq!((config.entrypoint, config.cmd), (words(&["x"]), None));
         let config = changed(image.clone(), &["CMD [\"new\"]", r#"ENTRYPOINT ["x"]"#]);
         assert_eq!(config.cmd, words(&["new"]));
-        assert_eq!(changed(image, &["ENTRYPOINT []"]).entrypoint, None);
+        assert_eq!(changed(image.clone(), &["ENTRYPOINT []"]).entrypoint, None);
+        assert_eq!(changed(image, &["ENTRYPOINT"]).entrypoint, None);
     }
 
     #[test]
@@ -210,6 +212,16 @@ mod tests {
         let ports: Vec<_> = config.exposed_ports.iter().map(String::as_str).collect();
         assert_eq!(ports, ["53/udp", "80/tcp", "8000/tcp", "8001/tcp", "8002/tcp", "9/sctp"]);
         assert_eq!(new(&["ENV P 7 8", "EXPOSE $P"]).exposed_ports.len(), 2);
+        let kept = new(&["EXPOSE 8080:80 127.0.0.1:81:82/udp [::1]::83 ::1:9:84 7000-7005:85 1-2:86-87"]);
+        let ports: Vec<_> = kept.exposed_ports.iter().map(String::as_str).collect();
+        assert_eq!(ports, ["80/tcp", "82/udp", "83/tcp", "84/tcp", "85/tcp", "86/tcp", "87/tcp"]);
+        assert_eq!(reason("EXPOSE h:80:80"), "invalid IP address: h");
+        assert_eq!(reason("EXPOSE x:80"), "invalid hostPort: x");
+        assert_eq!(reason("EXPOSE 80:"), "no port specified: 80:<empty>");
+        assert_eq!(
+            reason("EXPOSE 1-3:80-81"),
+            "invalid ranges specified for container and host Ports: 80-81 and 1-3"
+        );
         assert_eq!(reason("EXPOSE x"), "invalid containerPort: x");
         assert_eq!(reason("EXPOSE 80/icmp"), "invalid proto: icmp");
         assert_eq!(reason("EXPOSE 70000"), "invalid containerPort: 70000");
