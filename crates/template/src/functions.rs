@@ -1,167 +1,287 @@
 //! The functions of text/template, and docker's.
 
-use crate::eval::is_true;
-use crate::print::{formatted, inner, top};
+use crate::eval::Val;
+use crate::format::sprintf;
+use crate::{compare, escape, print};
 use serde_json::Value;
-use std::cmp::Ordering;
+use std::ops::Not;
 
-const NAMES: [&str; 26] = [
-    "and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "index", "slice", "len", "print", "printf",
-    "println", "html", "js", "urlquery", "json", "split", "join", "title", "lower", "upper", "pad",
-    "truncate",
+/// A function and what it takes.
+pub(crate) struct Function {
+    pub(crate) name: &'static str,
+    pub(crate) fixed: &'static [Param],
+    /// Of any number of arguments behind the fixed ones.
+    pub(crate) rest: Option<Param>,
+    /// For `and` and `or`, the truth that ends the evaluation; the call itself is never made.
+    pub(crate) stops_at: Option<bool>,
+    pub(crate) call: fn(&[Val<'_>]) -> Called,
+}
+
+/// The type of a parameter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Param {
+    Any,
+    Text,
+    Int,
+    Texts,
+}
+
+pub(crate) type Called = Result<Value, String>;
+
+impl Param {
+    pub(crate) fn shown(self) -> &'static str {
+        match self {
+            Self::Any => "interface {}",
+            Self::Text => "string",
+            Self::Int => "int",
+            Self::Texts => "[]string",
+        }
+    }
+}
+
+impl Function {
+    pub(crate) fn param(&self, at: usize) -> Param {
+        self.fixed.get(at).copied().or(self.rest).unwrap_or(Param::Any)
+    }
+}
+
+/// A function by its name.
+pub(crate) fn find(name: &str) -> Option<&'static Function> {
+    FUNCTIONS.iter().find(|function| function.name == name)
+}
+
+const fn exact(name: &'static str, fixed: &'static [Param], call: fn(&[Val<'_>]) -> Called) -> Function {
+    Function { name, fixed, rest: None, stops_at: None, call }
+}
+
+const fn open(name: &'static str, fixed: &'static [Param], call: fn(&[Val<'_>]) -> Called) -> Function {
+    Function { name, fixed, rest: Some(Param::Any), stops_at: None, call }
+}
+
+const fn short(name: &'static str, stops_at: bool) -> Function {
+    Function {
+        name,
+        fixed: &[Param::Any],
+        rest: Some(Param::Any),
+        stops_at: Some(stops_at),
+        call: |_| Ok(Value::Null),
+    }
+}
+
+const ONE: &[Param] = &[Param::Any];
+const TWO: &[Param] = &[Param::Any, Param::Any];
+const TEXT: &[Param] = &[Param::Text];
+
+static FUNCTIONS: &[Function] = &[
+    short("and", false),
+    short("or", true),
+    exact("not", ONE, |args| Ok((!compare::is_true(&args[0])).into())),
+    open("eq", ONE, equal_to_any),
+    exact("ne", TWO, |args| compare::equal(&args[0], &args[1]).map(|equal| (!equal).into())),
+    exact("lt", TWO, |args| compare::less(&args[0], &args[1]).map(Into::into)),
+    exact("le", TWO, |args| less_or_equal(args).map(Into::into)),
+    exact("gt", TWO, |args| less_or_equal(args).map(bool::not).map(Into::into)),
+    exact("ge", TWO, |args| compare::less(&args[0], &args[1]).map(bool::not).map(Into::into)),
+    open("index", ONE, |args| {
+        args[1..].iter().try_fold(args[0].as_ref().clone(), |item, key| index(&item, key))
+    }),
+    open("slice", ONE, |args| slice(&args[0], &args[1..])),
+    exact("len", ONE, |args| length(&args[0]).map(Into::into)),
+    open("print", &[], |args| Ok(print::sprint(args).into())),
+    open("println", &[], |args| Ok(line(args).into())),
+    open("printf", TEXT, |args| Ok(sprintf(text(&args[0]), &args[1..]).into())),
+    open("html", &[], |args| Ok(escape::html(&joined(args)).into())),
+    open("js", &[], |args| Ok(escape::js(&joined(args)).into())),
+    open("urlquery", &[], |args| Ok(escape::query(&joined(args)).into())),
+    exact("json", ONE, |args| Ok(print::json(&args[0]).into())),
+    exact("split", &[Param::Text, Param::Text], |args| Ok(split(text(&args[0]), text(&args[1])))),
+    exact("join", &[Param::Texts, Param::Text], |args| Ok(join(&args[0], text(&args[1])).into())),
+    exact("title", TEXT, |args| Ok(title(text(&args[0])).into())),
+    exact("lower", TEXT, |args| Ok(mapped(text(&args[0]), char::to_lowercase).into())),
+    exact("upper", TEXT, |args| Ok(mapped(text(&args[0]), char::to_uppercase).into())),
+    exact("pad", &[Param::Text, Param::Int, Param::Int], |args| pad(text(&args[0]), &args[1], &args[2])),
+    exact("truncate", &[Param::Text, Param::Int], |args| truncate(text(&args[0]), &args[1])),
 ];
 
-pub(crate) fn exists(name: &str) -> bool {
-    NAMES.contains(&name)
+/// An argument that is known to be a text.
+fn text<'a>(value: &'a Val<'_>) -> &'a str {
+    value.as_str().unwrap_or_default()
 }
 
-type Called = Result<Value, String>;
+fn equal_to_any(args: &[Val<'_>]) -> Called {
+    if args.len() == 1 {
+        return Err("missing argument for comparison".into());
+    }
+    for other in &args[1..] {
+        if compare::equal(&args[0], other)? {
+            return Ok(true.into());
+        }
+    }
+    Ok(false.into())
+}
 
-pub(crate) fn call(name: &str, args: &[Value]) -> Called {
-    match (name, args) {
-        ("and", [.., last]) => Ok(args.iter().find(|arg| !is_true(arg)).unwrap_or(last).clone()),
-        ("or", [.., last]) => Ok(args.iter().find(|arg| is_true(arg)).unwrap_or(last).clone()),
-        ("not", [arg]) => Ok((!is_true(arg)).into()),
-        ("eq", [first, others @ ..]) if !others.is_empty() => {
-            Ok(others.iter().any(|other| same(first, other)).into())
+fn less_or_equal(args: &[Val<'_>]) -> Result<bool, String> {
+    Ok(compare::less(&args[0], &args[1])? || compare::equal(&args[0], &args[1])?)
+}
+
+/// One step of `index`. What a map of texts lacks is an empty text, as for docker's labels, and so is
+/// anything by name of what is null: an absent map is null in JSON.
+fn index(item: &Value, key: &Value) -> Called {
+    match (item, key) {
+        (Value::Object(map), Value::String(name)) => {
+            let absent = if map.values().all(Value::is_string) { "".into() } else { Value::Null };
+            Ok(map.get(name).cloned().unwrap_or(absent))
         }
-        ("ne", [a, b]) => Ok((!same(a, b)).into()),
-        ("lt", [a, b]) => order(a, b).map(|order| (order == Ordering::Less).into()),
-        ("le", [a, b]) => order(a, b).map(|order| (order != Ordering::Greater).into()),
-        ("gt", [a, b]) => order(a, b).map(|order| (order == Ordering::Greater).into()),
-        ("ge", [a, b]) => order(a, b).map(|order| (order != Ordering::Less).into()),
-        ("index", [value, keys @ ..]) => keys.iter().try_fold(value.clone(), |value, key| index(&value, key)),
-        ("len", [value]) => length(value).map(Into::into),
-        ("slice", [value, bounds @ ..]) => slice(value, bounds),
-        ("print", _) => Ok(args.iter().map(top).collect::<String>().into()),
-        ("println", _) => Ok((args.iter().map(inner).collect::<Vec<_>>().join(" ") + "\n").into()),
-        ("printf", [format, rest @ ..]) => Ok(formatted(&top(format), rest).into()),
-        ("json", [value]) => Ok(value.to_string().into()),
-        ("lower", [text]) => Ok(top(text).to_lowercase().into()),
-        ("upper", [text]) => Ok(top(text).to_uppercase().into()),
-        ("title", [text]) => Ok(title(&top(text)).into()),
-        ("split", [text, by]) => Ok(top(text).split(top(by).as_str()).map(Value::from).collect()),
-        ("join", [Value::Array(list), by]) => {
-            Ok(list.iter().map(inner).collect::<Vec<_>>().join(&top(by)).into())
+        (Value::Object(_), Value::Null) => Err("value is nil; should be of type string".into()),
+        (Value::Object(_), other) => {
+            Err(format!("value has type {}; should be string", print::type_of(other)))
         }
-        ("join", [Value::Null, _]) => Ok("".into()),
-        ("pad", [text, before, after]) => {
-            let spaces = |count: &Value| " ".repeat(count.as_u64().unwrap_or(0) as usize);
-            Ok(format!("{}{}{}", spaces(before), top(text), spaces(after)).into())
+        (Value::Array(list), key) => {
+            let at = position(key, list.len())?;
+            list.get(at).cloned().ok_or_else(|| "reflect: slice index out of range".into())
         }
-        ("truncate", [text, most]) => {
-            Ok(top(text).chars().take(most.as_u64().unwrap_or(0) as usize).collect::<String>().into())
+        (Value::String(text), key) => {
+            let at = position(key, text.len())?;
+            let byte = text.as_bytes().get(at).copied();
+            byte.map(Into::into).ok_or_else(|| "reflect: string index out of range".into())
         }
-        ("html", [text]) => Ok(escape(
-            &top(text),
-            &[('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&#34;"), ('\'', "&#39;")],
-        )
-        .into()),
-        ("js", [text]) => Ok(escape(
-            &top(text),
-            &[
-                ('\\', "\\\\"),
-                ('\'', "\\'"),
-                ('"', "\\\""),
-                ('<', "\\u003C"),
-                ('>', "\\u003E"),
-                ('\n', "\\u000A"),
-            ],
-        )
-        .into()),
-        ("urlquery", [text]) => Ok(query(&top(text)).into()),
-        _ => Err(format!("wrong number or kind of args for {name}")),
+        (Value::Null, Value::String(_)) => Ok("".into()),
+        (Value::Null, _) => Err("index of untyped nil".into()),
+        (other, _) => Err(format!("can't index item of type {}", print::type_of(other))),
     }
 }
 
-fn same(a: &Value, b: &Value) -> bool {
-    match (a.as_f64(), b.as_f64()) {
-        (Some(a), Some(b)) => a == b,
-        _ => a == b,
+/// A place in something so long, its end included.
+fn position(key: &Value, length: usize) -> Result<usize, String> {
+    if key.is_null() {
+        return Err("cannot index slice/array with nil".into());
     }
+    if !key.is_i64() && !key.is_u64() {
+        return Err(format!("cannot index slice/array with type {}", print::type_of(key)));
+    }
+    let at = key.as_u64().and_then(|at| usize::try_from(at).ok()).filter(|at| *at <= length);
+    at.ok_or_else(|| format!("index out of range: {key}"))
 }
 
-fn order(a: &Value, b: &Value) -> Result<Ordering, String> {
-    let numbers = a.as_f64().zip(b.as_f64()).and_then(|(a, b)| a.partial_cmp(&b));
-    let texts = a.as_str().zip(b.as_str()).map(|(a, b)| a.cmp(b));
-    numbers.or(texts).ok_or_else(|| "incompatible types for comparison".into())
-}
-
-fn index(value: &Value, key: &Value) -> Called {
-    match (value, key) {
-        (Value::Object(map), key) => Ok(map.get(&top(key)).cloned().unwrap_or(Value::Null)),
-        (Value::Array(list), Value::Number(_)) => {
-            let at = key.as_u64().and_then(|at| list.get(usize::try_from(at).ok()?));
-            at.cloned().ok_or_else(|| format!("error calling index: index out of range: {key}"))
+fn slice(item: &Value, bounds: &[Val<'_>]) -> Called {
+    let length = match item {
+        Value::Null => return Err("slice of untyped nil".into()),
+        _ if bounds.len() > 3 => return Err(format!("too many slice indexes: {}", bounds.len())),
+        Value::String(_) if bounds.len() == 3 => return Err("cannot 3-index slice a string".into()),
+        Value::String(text) => text.len(),
+        Value::Array(list) => list.len(),
+        other => return Err(format!("can't slice item of type {}", print::type_of(other))),
+    };
+    let bounds = bounds.iter().map(|bound| position(bound, length)).collect::<Result<Vec<_>, _>>()?;
+    let (from, to) = (bounds.first().copied().unwrap_or(0), bounds.get(1).copied().unwrap_or(length));
+    // A third bound is a capacity, which shows in nothing.
+    let wrong = [(from, to), (to, bounds.get(2).copied().unwrap_or(length))].into_iter().find(|(a, b)| a > b);
+    if let Some((a, b)) = wrong {
+        return Err(format!("invalid slice index: {a} > {b}"));
+    }
+    Ok(match item {
+        Value::Array(list) => list[from..to].to_vec().into(),
+        other => {
+            let bytes = other.as_str().unwrap_or_default().as_bytes();
+            String::from_utf8_lossy(&bytes[from..to]).into()
         }
-        (Value::Null, _) => Err("error calling index: index of untyped nil".into()),
-        (other, _) => Err(format!("error calling index: can't index item of type {}", top(other))),
-    }
+    })
 }
 
+/// Of null, too: an absent list is null in JSON.
 fn length(value: &Value) -> Result<usize, String> {
     match value {
+        Value::Null => Ok(0),
         Value::String(text) => Ok(text.len()),
         Value::Array(list) => Ok(list.len()),
         Value::Object(map) => Ok(map.len()),
-        other => Err(format!("error calling len: len of {}", top(other))),
+        other => Err(format!("len of type {}", print::type_of(other))),
     }
 }
 
-fn slice(value: &Value, bounds: &[Value]) -> Called {
-    let whole = length(value)?;
-    let bound = |at: usize, default: usize| {
-        bounds.get(at).map_or(Some(default), |bound| usize::try_from(bound.as_u64()?).ok())
-    };
-    let range = bound(0, 0).zip(bound(1, whole)).filter(|(from, to)| from <= to && *to <= whole);
-    let (from, to) = range.ok_or("error calling slice: index out of range")?;
-    match value {
-        Value::Array(list) => Ok(list[from..to].to_vec().into()),
-        Value::String(text) => text
-            .get(from..to)
-            .map(Value::from)
-            .ok_or_else(|| "error calling slice: inside a character".into()),
-        _ => Err("error calling slice: neither a list nor a text".into()),
+fn line(args: &[Val<'_>]) -> String {
+    args.iter().map(|arg| print::inner(arg)).collect::<Vec<_>>().join(" ") + "\n"
+}
+
+/// The arguments of an escaper as one text.
+fn joined(args: &[Val<'_>]) -> String {
+    let shown: Vec<_> = args
+        .iter()
+        .map(|arg| if arg.is_null() { "<no value>".into() } else { arg.as_ref().clone() })
+        .collect();
+    print::sprint::<Value>(&shown)
+}
+
+fn split(text: &str, by: &str) -> Value {
+    match by {
+        "" => text.chars().map(|c| Value::from(c.to_string())).collect(),
+        by => text.split(by).map(Value::from).collect(),
     }
 }
 
+fn join(list: &Value, by: &str) -> String {
+    let words: Vec<_> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    words.join(by)
+}
+
+/// strings.Title: a letter behind anything but a letter, a digit or `_`.
 fn title(text: &str) -> String {
     let mut at_start = true;
-    let raise = |c: char| {
-        let raised = if at_start { c.to_ascii_uppercase() } else { c };
-        at_start = !c.is_alphanumeric();
-        raised
-    };
-    text.chars().map(raise).collect()
+    let mut out = String::new();
+    for c in text.chars() {
+        out.push(if at_start { single(c, char::to_uppercase) } else { c });
+        at_start = if c.is_ascii() { !c.is_alphanumeric() && c != '_' } else { c.is_whitespace() };
+    }
+    out
 }
 
-fn escape(text: &str, table: &[(char, &str)]) -> String {
-    let one = |c: char| {
-        table.iter().find(|(from, _)| *from == c).map_or_else(|| c.to_string(), |(_, to)| (*to).to_owned())
-    };
-    text.chars().map(one).collect()
+/// Character by character, as Go does: `ß` has no single capital and stays.
+fn mapped<I: Iterator<Item = char>>(text: &str, map: fn(char) -> I) -> String {
+    text.chars().map(|c| single(c, map)).collect()
 }
 
-fn query(text: &str) -> String {
-    let one = |byte: u8| match byte {
-        b' ' => "+".to_owned(),
-        b if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) => char::from(b).to_string(),
-        b => format!("%{b:02X}"),
+fn single<I: Iterator<Item = char>>(c: char, map: fn(char) -> I) -> char {
+    let mut mapped = map(c);
+    match (mapped.next(), mapped.next()) {
+        (Some(one), None) => one,
+        _ => c,
+    }
+}
+
+/// Most spaces that `pad` gives: a slip of the keyboard shall not fill the memory.
+const MOST_SPACES: i64 = 1 << 16;
+
+fn pad(text: &str, before: &Value, after: &Value) -> Called {
+    if text.is_empty() {
+        return Ok("".into());
+    }
+    Ok(format!("{}{text}{}", spaces(before)?, spaces(after)?).into())
+}
+
+fn spaces(count: &Value) -> Result<String, String> {
+    match count.as_i64() {
+        Some(count @ 0..=MOST_SPACES) => Ok(" ".repeat(count as usize)),
+        Some(..0) => Err("strings: negative Repeat count".into()),
+        _ => Err(format!("cannot pad with {count} spaces")),
+    }
+}
+
+/// To so many bytes.
+fn truncate(text: &str, most: &Value) -> Called {
+    let Some(most) = most.as_u64() else {
+        return Err(format!("runtime error: slice bounds out of range [:{most}]"));
     };
-    text.bytes().map(one).collect()
+    let most = usize::try_from(most).unwrap_or(usize::MAX).min(text.len());
+    Ok(String::from_utf8_lossy(&text.as_bytes()[..most]).into())
 }
 
 /// docker's `.Label "key"`: from a map, or from `a=b,c=d`.
 pub(crate) fn label(labels: &Value, key: &str) -> String {
     match labels {
-        Value::Object(map) => map.get(key).map(inner).unwrap_or_default(),
+        Value::Object(map) => map.get(key).map(print::inner).unwrap_or_default(),
         Value::String(text) => {
-            let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
-            pairs
-                .filter(|(name, _)| *name == key)
-                .map(|(_, value)| value.to_owned())
-                .next()
-                .unwrap_or_default()
+            let mut pairs = text.split(',').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+            pairs.find(|(name, _)| *name == key).map(|(_, value)| value.to_owned()).unwrap_or_default()
         }
         _ => String::new(),
     }

@@ -1,183 +1,378 @@
-//! Text and actions, and the words of an action.
+//! Text to tokens, as text/template's lexer cuts it: what stands between actions, and the words of actions.
+//!
+//! A mistake is a token too, the last: it counts only when the parser comes that far.
 
-use crate::{Error, Kind, Result};
-use serde_json::Value;
+const SPACES: [char; 4] = [' ', '\t', '\r', '\n'];
+const LEFT: &str = "{{";
+const RIGHT: &str = "}}";
+/// `-` and the white space beside it.
+const TRIM: usize = 2;
+const DECIMAL: &str = "0123456789_";
 
-/// A piece of a template.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Piece {
-    Text(String),
-    /// The words between braces, and where they are: line and column, from 1.
-    Action(Vec<Token>, (usize, usize)),
-}
-
-/// A word of an action.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Token {
-    /// `.` or `.A.B`: the names.
-    Fields(Vec<String>),
-    /// `$x.A`: the name with its dollar, and names behind it.
-    Variable(String, Vec<String>),
-    Word(String),
-    Literal(Value),
-    Pipe,
+/// What a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Error,
+    Eof,
+    Text,
+    Left,
+    Right,
+    Space,
+    Bool,
+    Number,
+    /// `'a'`
+    Rune,
+    /// `"a"`
+    Quoted,
+    /// `` `a` ``
+    Raw,
+    /// `.a`
+    Field,
+    /// `$a`
+    Variable,
+    Identifier,
     Open,
-    /// `)`, and names behind it.
-    Close(Vec<String>),
-    Declare,
+    Close,
+    Pipe,
     Assign,
-    Comma,
+    Declare,
+    /// Any other printable character.
+    Char,
+    Dot,
+    Nil,
+    Block,
+    Break,
+    Continue,
+    Define,
+    Else,
+    End,
+    If,
+    Range,
+    Template,
+    With,
 }
 
-/// Splits a template at its braces; `{{-` and `-}}` take the white space beside them.
-pub(crate) fn split(text: &str) -> Result<Vec<Piece>> {
-    let (mut pieces, mut rest, mut at) = (Vec::new(), text, 0);
-    let mut trim = false;
-    while let Some(open) = rest.find("{{") {
-        let before = &rest[..open];
-        let inner = &rest[open + 2..];
-        let trims_before = inner.starts_with("- ");
-        push_text(&mut pieces, before, trim, trims_before);
-        let place = place(text, at + open + 2 + usize::from(trims_before) * 2);
-        let inner_start = &inner[usize::from(trims_before) * 2..];
-        let (tokens, length) = tokens(inner_start, place.0)?;
-        let after = &inner_start[length..];
-        trim = inner_start[..length].ends_with(" -");
-        pieces.extend(tokens.map(|tokens| Piece::Action(tokens, place)));
-        at = text.len() - after.len() + 2;
-        rest = &after[2..];
-    }
-    push_text(&mut pieces, rest, trim, false);
-    Ok(pieces)
+/// A token and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) text: String,
+    /// Bytes from the template's start.
+    pub(crate) pos: usize,
+    /// From 1.
+    pub(crate) line: usize,
 }
 
-fn push_text(pieces: &mut Vec<Piece>, text: &str, trim_start: bool, trim_end: bool) {
-    let text = if trim_start { text.trim_start() } else { text };
-    let text = if trim_end { text.trim_end() } else { text };
-    if !text.is_empty() {
-        pieces.push(Piece::Text(text.to_owned()));
-    }
-}
-
-fn place(text: &str, at: usize) -> (usize, usize) {
-    let before = &text[..at.min(text.len())];
-    let line = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.matches('\n').count() + 1, before[line..].chars().count())
-}
-
-pub(crate) fn wrong(line: usize, what: impl std::fmt::Display) -> Error {
-    Error::new(Kind::Parse, format!("template: :{line}: {what}"))
-}
-
-/// The words up to `}}`, and how many bytes they take; none for a comment.
-fn tokens(text: &str, line: usize) -> Result<(Option<Vec<Token>>, usize)> {
-    if let Some(comment) = text.strip_prefix("/*") {
-        let end = comment.find("*/").ok_or_else(|| wrong(line, "unclosed comment"))? + 4;
-        let close =
-            text[end..].find("}}").ok_or_else(|| wrong(line, "comment ends before closing delimiter"))?;
-        return Ok((None, end + close));
-    }
-    let (mut tokens, mut rest) = (Vec::new(), text);
-    loop {
-        rest = rest.trim_start();
-        let closes = rest.starts_with("}}") || rest.starts_with("-}}");
-        if closes {
-            let dash = usize::from(rest.starts_with('-'));
-            return Ok((Some(tokens), text.len() - rest.len() + dash));
+impl Kind {
+    fn of_word(word: &str) -> Self {
+        match word {
+            "true" | "false" => Self::Bool,
+            "nil" => Self::Nil,
+            "block" => Self::Block,
+            "break" => Self::Break,
+            "continue" => Self::Continue,
+            "define" => Self::Define,
+            "else" => Self::Else,
+            "end" => Self::End,
+            "if" => Self::If,
+            "range" => Self::Range,
+            "template" => Self::Template,
+            "with" => Self::With,
+            _ => Self::Identifier,
         }
-        let (token, after) = next(rest, line)?;
-        tokens.push(token);
-        rest = after;
+    }
+
+    pub(crate) fn is_keyword(self) -> bool {
+        use Kind::*;
+        matches!(
+            self,
+            Dot | Nil | Block | Break | Continue | Define | Else | End | If | Range | Template | With
+        )
     }
 }
 
-fn next(text: &str, line: usize) -> Result<(Token, &str)> {
-    let fixed = [
-        ("|", Token::Pipe),
-        ("(", Token::Open),
-        (":=", Token::Declare),
-        ("=", Token::Assign),
-        (",", Token::Comma),
-    ];
-    if let Some((word, token)) = fixed.into_iter().find(|(word, _)| text.starts_with(word)) {
-        return Ok((token, &text[word.len()..]));
-    }
-    match text.chars().next() {
-        None => Err(wrong(line, "unclosed action")),
-        Some(')') => {
-            let (names, rest) = names(&text[1..]);
-            Ok((Token::Close(names), rest))
-        }
-        Some('.') if !text[1..].starts_with(|c: char| c.is_ascii_digit()) => {
-            let (names, rest) = names(text);
-            Ok((Token::Fields(names), if rest.len() == text.len() { &text[1..] } else { rest }))
-        }
-        Some('$') => {
-            let (name, rest) = word(&text[1..]);
-            let (names, rest) = names(rest);
-            Ok((Token::Variable(format!("${name}"), names), rest))
-        }
-        Some('"') => quoted(text, line),
-        Some('`') => {
-            let end = text[1..].find('`').ok_or_else(|| wrong(line, "unterminated raw quoted string"))?;
-            Ok((Token::Literal(text[1..=end].into()), &text[end + 2..]))
-        }
-        Some(c) if c.is_ascii_digit() || matches!(c, '-' | '+' | '.') => number(text, line),
-        Some(c) if c.is_alphabetic() || c == '_' => {
-            let (name, rest) = word(text);
-            let token = match name {
-                "true" => Token::Literal(true.into()),
-                "false" => Token::Literal(false.into()),
-                "nil" => Token::Literal(Value::Null),
-                name => Token::Word(name.to_owned()),
-            };
-            Ok((token, rest))
-        }
-        Some(c) => Err(wrong(line, format_args!("unexpected {c:?} in command"))),
-    }
+/// All tokens; the last is `Eof` or `Error`.
+pub(crate) fn lex(text: &str) -> Vec<Token> {
+    let mut lexer = Lexer { text, pos: 0, start: 0, parens: 0, counted: (0, 1), tokens: Vec::new() };
+    let (kind, text) = match lexer.template() {
+        Ok(()) => (Kind::Eof, String::new()),
+        Err(why) => (Kind::Error, why),
+    };
+    lexer.push(kind, text);
+    lexer.tokens
 }
 
-fn word(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len()))
+struct Lexer<'t> {
+    text: &'t str,
+    pos: usize,
+    /// Of the token that is being read.
+    start: usize,
+    parens: usize,
+    /// A place and its line, from which the next is counted.
+    counted: (usize, usize),
+    tokens: Vec<Token>,
 }
 
-/// `.A.B`
-fn names(mut text: &str) -> (Vec<String>, &str) {
-    let mut names = Vec::new();
-    while let Some(after) = text.strip_prefix('.') {
-        let (name, rest) = word(after);
-        if name.is_empty() {
-            break;
+type Read = Result<(), String>;
+
+impl Lexer<'_> {
+    fn template(&mut self) -> Read {
+        while let Some(at) = self.rest().find(LEFT) {
+            let trims = trims_left(&self.rest()[at + LEFT.len()..]);
+            let text = &self.rest()[..at];
+            let kept = if trims { text.trim_end_matches(SPACES) } else { text }.to_owned();
+            if !kept.is_empty() {
+                self.push(Kind::Text, kept);
+            }
+            self.pos += at;
+            self.start = self.pos;
+            self.left(if trims { TRIM } else { 0 })?;
         }
-        names.push(name.to_owned());
-        text = rest;
+        self.pos = self.text.len();
+        if self.start < self.pos {
+            self.emit(Kind::Text);
+        }
+        Ok(())
     }
-    (names, text)
-}
 
-/// A string with Go's escapes, which are JSON's but for the rarer ones.
-fn quoted(text: &str, line: usize) -> Result<(Token, &str)> {
-    let mut escaped = false;
-    let end = text[1..].find(|c: char| {
-        let ends = c == '"' && !escaped;
-        escaped = c == '\\' && !escaped;
+    fn left(&mut self, marker: usize) -> Read {
+        self.pos += LEFT.len();
+        if self.rest()[marker..].starts_with("/*") {
+            self.pos += marker;
+            return self.comment();
+        }
+        self.emit(Kind::Left);
+        self.pos += marker;
+        self.start = self.pos;
+        self.action()
+    }
+
+    fn comment(&mut self) -> Read {
+        let length = self.rest().find("*/").ok_or("unclosed comment")?;
+        self.pos += length + "*/".len();
+        let trims = self.at_right().ok_or("comment ends before closing delimiter")?;
+        self.pass_right(trims, None);
+        Ok(())
+    }
+
+    fn action(&mut self) -> Read {
+        self.parens = 0;
+        loop {
+            match self.at_right() {
+                None => self.token()?,
+                Some(_) if self.parens > 0 => return Err("unclosed left paren".into()),
+                Some(trims) => {
+                    self.pass_right(trims, Some(Kind::Right));
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Whether `}}` is next, and whether it takes the white space behind it.
+    fn at_right(&self) -> Option<bool> {
+        let rest = self.rest();
+        let trims = rest.starts_with(SPACES) && rest[1..].starts_with('-') && rest[TRIM..].starts_with(RIGHT);
+        (trims || rest.starts_with(RIGHT)).then_some(trims)
+    }
+
+    fn pass_right(&mut self, trims: bool, kind: Option<Kind>) {
+        self.pos += if trims { TRIM } else { 0 };
+        self.start = self.pos;
+        self.pos += RIGHT.len();
+        if let Some(kind) = kind {
+            self.emit(kind);
+        }
+        if trims {
+            self.pos += self.rest().len() - self.rest().trim_start_matches(SPACES).len();
+        }
+        self.start = self.pos;
+    }
+
+    fn token(&mut self) -> Read {
+        let Some(c) = self.next() else { return Err("unclosed action".into()) };
+        match c {
+            c if SPACES.contains(&c) => self.spaces(),
+            '=' => self.emit(Kind::Assign),
+            '|' => self.emit(Kind::Pipe),
+            ':' if self.accept("=") => self.emit(Kind::Declare),
+            ':' => return Err("expected :=".into()),
+            '"' => return self.quoted('"', Kind::Quoted, "unterminated quoted string"),
+            '\'' => return self.quoted('\'', Kind::Rune, "unterminated character constant"),
+            '`' => return self.raw(),
+            '$' => return self.name(Kind::Variable, Kind::Variable),
+            '.' if !self.peek().is_some_and(|c| c.is_ascii_digit()) => {
+                return self.name(Kind::Field, Kind::Dot);
+            }
+            '.' | '+' | '-' | '0'..='9' => return self.number(),
+            '(' => {
+                self.parens += 1;
+                self.emit(Kind::Open);
+            }
+            ')' => {
+                self.parens = self.parens.checked_sub(1).ok_or("unexpected right paren")?;
+                self.emit(Kind::Close);
+            }
+            c if is_word(c) => return self.word(),
+            ' '..='~' => self.emit(Kind::Char),
+            c => return Err(format!("unrecognized character in action: {}", shown(c))),
+        }
+        Ok(())
+    }
+
+    /// The last of them may belong to ` -}}`.
+    fn spaces(&mut self) {
+        while self.peek().is_some_and(|c| SPACES.contains(&c)) && self.at_right().is_none() {
+            self.pos += 1;
+        }
+        self.emit(Kind::Space);
+    }
+
+    fn word(&mut self) -> Read {
+        self.accept_while(is_word);
+        self.terminated()?;
+        self.emit(Kind::of_word(&self.text[self.start..self.pos]));
+        Ok(())
+    }
+
+    /// `.a` or `$a`; the mark alone is of the other kind.
+    fn name(&mut self, kind: Kind, alone: Kind) -> Read {
+        let from = self.pos;
+        self.accept_while(is_word);
+        self.terminated()?;
+        self.emit(if self.pos == from { alone } else { kind });
+        Ok(())
+    }
+
+    fn terminated(&self) -> Read {
+        match self.peek() {
+            None => Ok(()),
+            Some(c) if SPACES.contains(&c) || ".,|:)(".contains(c) => Ok(()),
+            Some(_) if self.rest().starts_with(RIGHT) => Ok(()),
+            Some(c) => Err(format!("bad character {}", shown(c))),
+        }
+    }
+
+    fn quoted(&mut self, quote: char, kind: Kind, unterminated: &str) -> Read {
+        loop {
+            match self.next() {
+                Some('\\') if self.next().is_some_and(|c| c != '\n') => {}
+                None | Some('\n' | '\\') => return Err(unterminated.into()),
+                Some(c) if c == quote => break,
+                Some(_) => {}
+            }
+        }
+        self.emit(kind);
+        Ok(())
+    }
+
+    fn raw(&mut self) -> Read {
+        let length = self.rest().find('`').ok_or("unterminated raw quoted string")?;
+        self.pos += length + 1;
+        self.emit(Kind::Raw);
+        Ok(())
+    }
+
+    /// `1+2i` is one number: that Go has it and JSON has not is for the parser to say.
+    fn number(&mut self) -> Read {
+        self.pos = self.start;
+        let mut whole = self.scan_number();
+        if whole && self.peek().is_some_and(|c| matches!(c, '+' | '-')) {
+            whole = self.scan_number() && self.text[..self.pos].ends_with('i');
+        }
+        if !whole {
+            return Err(format!("bad number syntax: {:?}", &self.text[self.start..self.pos]));
+        }
+        self.emit(Kind::Number);
+        Ok(())
+    }
+
+    fn scan_number(&mut self) -> bool {
+        self.accept("+-");
+        let digits = self.digits();
+        self.accept_while(|c| digits.contains(c));
+        if self.accept(".") {
+            self.accept_while(|c| digits.contains(c));
+        }
+        if digits == DECIMAL && self.accept("eE") {
+            self.accept("+-");
+            self.accept_while(|c| digits.contains(c));
+        }
+        self.accept("i");
+        // Go shows the first character that does not belong.
+        let ends = !self.peek().is_some_and(is_word);
+        if !ends {
+            self.next();
+        }
         ends
-    });
-    let end = end.ok_or_else(|| wrong(line, "unterminated quoted string"))? + 2;
-    let value = serde_json::from_str(&text[..end].replace('\t', "\\t"));
-    value
-        .map(|value| (Token::Literal(value), &text[end..]))
-        .map_err(|_| wrong(line, format_args!("bad string {}", &text[..end])))
+    }
+
+    /// By what the number starts with.
+    fn digits(&mut self) -> &'static str {
+        if !self.accept("0") {
+            return DECIMAL;
+        }
+        match self.peek() {
+            Some('x' | 'X') => self.skip("0123456789abcdefABCDEF_"),
+            Some('o' | 'O') => self.skip("01234567_"),
+            Some('b' | 'B') => self.skip("01_"),
+            _ => DECIMAL,
+        }
+    }
+
+    fn skip(&mut self, digits: &'static str) -> &'static str {
+        self.pos += 1;
+        digits
+    }
+
+    fn rest(&self) -> &str {
+        &self.text[self.pos..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.pos += c.len_utf8();
+        Some(c)
+    }
+
+    fn accept(&mut self, any: &str) -> bool {
+        let found = self.peek().filter(|c| any.contains(*c));
+        self.pos += found.map_or(0, char::len_utf8);
+        found.is_some()
+    }
+
+    fn accept_while(&mut self, test: impl Fn(char) -> bool) {
+        while self.peek().is_some_and(&test) {
+            self.next();
+        }
+    }
+
+    fn emit(&mut self, kind: Kind) {
+        self.push(kind, self.text[self.start..self.pos].to_owned());
+        self.start = self.pos;
+    }
+
+    fn push(&mut self, kind: Kind, text: String) {
+        let (pos, line) = self.counted;
+        let line = line + self.text[pos..self.start].matches('\n').count();
+        self.counted = (self.start, line);
+        self.tokens.push(Token { kind, text, pos: self.start, line });
+    }
 }
 
-fn number(text: &str, line: usize) -> Result<(Token, &str)> {
-    let end =
-        text[1..].find(|c: char| !c.is_ascii_alphanumeric() && c != '.').map_or(text.len(), |end| end + 1);
-    let word = &text[..end];
-    let plain = word.trim_start_matches('+');
-    let value =
-        plain.parse::<i64>().ok().map(Value::from).or_else(|| plain.parse::<f64>().ok().map(Value::from));
-    value
-        .map(|value| (Token::Literal(value), &text[end..]))
-        .ok_or_else(|| wrong(line, format_args!("bad number syntax: {word:?}")))
+fn trims_left(text: &str) -> bool {
+    text.strip_prefix('-').is_some_and(|text| text.starts_with(SPACES))
+}
+
+fn is_word(c: char) -> bool {
+    c == '_' || c.is_alphanumeric()
+}
+
+/// Go's `%#U`.
+fn shown(c: char) -> String {
+    format!("U+{:04X} '{c}'", u32::from(c))
 }

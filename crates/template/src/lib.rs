@@ -1,15 +1,28 @@
 //! Go templates, as far as docker's `--format` uses them, over JSON values.
 //!
 //! ```text
-//! text ──lex──▶ tokens ──parse──▶ nodes ──eval (+ functions)──▶ text, printed as Go's fmt does
+//! text ──lex──▶ tokens ──parse──▶ statements ──eval──▶ text
+//!                                  (node)       ├ functions: Go's and docker's; compare, escape
+//!                                               └ print, format: what Go's fmt makes of a value
 //! ```
 //!
-//! Actions, pipelines, variables, `if`, `range`, `with`, comparisons, and docker's own functions. What it is not: the
-//! whole of text/template; `define`, `template` and methods are refused by name.
+//! All of text/template's language: pipelines, variables, `if`, `range`, `with`, `break`, `define` and
+//! `block`, with Go's errors and positions. What the data is, JSON decides: there are no methods but
+//! docker's `.Label`, no complex numbers, and a type in an error is that of JSON in Go (`int`,
+//! `[]interface {}`).
+//!
+//! Invariants: no template panics or recurses without bound; the same template and value give the same
+//! text. What is missing and what is null are one: printed as `<no value>`, and their fields too. Where
+//! docker has an empty map or list and JSON has null, `len` is 0 and `index` by name is empty.
 
+mod compare;
+mod escape;
 mod eval;
+mod format;
 mod functions;
 mod lex;
+mod literal;
+mod node;
 mod parse;
 mod print;
 
@@ -32,25 +45,34 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// A parsed template.
 #[derive(Debug, Clone)]
-pub struct Template(Vec<parse::Node>);
+pub struct Template {
+    text: String,
+    templates: parse::Templates,
+}
 
 impl Template {
     /// Reads a template.
     ///
     /// # Errors
-    /// In Go's form, with the line.
+    /// In Go's words, with the line: `template: :1: function "x" not defined`.
     pub fn parse(text: &str) -> Result<Self> {
-        parse::parse(lex::split(text)?).map(Self)
+        Ok(Self { text: text.to_owned(), templates: parse::parse(text)? })
     }
 
     /// Renders; a field that is not there is `<no value>`.
+    ///
+    /// # Errors
+    /// In Go's words, with line, column and context: `template: :1:2: executing "" at <len 3>: …`.
     pub fn render(&self, value: &Value) -> Result<String> {
-        eval::run(&self.0, value, false)
+        eval::run(&self.text, &self.templates, value, false)
     }
 
     /// Renders; a field of the top value that is not there is an error, as docker has it.
+    ///
+    /// # Errors
+    /// As of [`Template::render`].
     pub fn render_strict(&self, value: &Value) -> Result<String> {
-        eval::run(&self.0, value, true)
+        eval::run(&self.text, &self.templates, value, true)
     }
 }
 

@@ -1,81 +1,89 @@
-//! Values as Go's fmt prints them.
+//! Values as Go's fmt prints them with `%v`, and as encoding/json does.
 
+use crate::format;
+use serde::Serialize;
 use serde_json::Value;
+use serde_json::ser::{Formatter, Serializer};
+use std::borrow::Borrow;
+use std::io;
 
-/// `%v` of what an action gives: null is `<no value>` here, `<nil>` inside others.
+/// What an action gives.
 pub(crate) fn top(value: &Value) -> String {
     if value.is_null() { "<no value>".into() } else { inner(value) }
 }
 
+/// The same as a part of something.
 pub(crate) fn inner(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".into(),
+        Value::Bool(value) => value.to_string(),
         Value::String(text) => text.clone(),
-        Value::Number(number) if number.is_f64() => float(number.as_f64().unwrap_or(0.0)),
+        Value::Number(number) if number.is_f64() => format::shortest(number.as_f64().unwrap_or_default()),
+        Value::Number(number) => number.to_string(),
         Value::Array(list) => format!("[{}]", list.iter().map(inner).collect::<Vec<_>>().join(" ")),
         Value::Object(map) => {
-            let mut entries: Vec<_> =
-                map.iter().map(|(key, value)| format!("{key}:{}", inner(value))).collect();
-            entries.sort();
-            format!("map[{}]", entries.join(" "))
+            let mut pairs: Vec<_> = map.iter().collect();
+            pairs.sort_by_key(|(key, _)| *key);
+            let pairs: Vec<_> =
+                pairs.into_iter().map(|(key, value)| format!("{key}:{}", inner(value))).collect();
+            format!("map[{}]", pairs.join(" "))
         }
-        other => other.to_string(),
     }
 }
 
-/// `%v` of a float is `%g`: an exponent below -4 and from 21 on.
-fn float(value: f64) -> String {
-    let exponent = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
-    if (-4..21).contains(&exponent) {
-        return value.to_string();
+/// Go's name of the type. A list of texts alone is taken for one that can hold nothing else.
+pub(crate) fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "<nil>",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int",
+        Value::String(_) => "string",
+        Value::Array(list) if !list.is_empty() && list.iter().all(Value::is_string) => "[]string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
     }
-    let text = format!("{value:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }
 
-/// `fmt.Sprintf`, as far as templates use it: `%s %d %v %q %x %t %f` with flags, width and precision.
-pub(crate) fn formatted(format: &str, args: &[Value]) -> String {
-    let mut args = args.iter();
-    let mut text = String::new();
-    let mut rest = format;
-    while let Some(at) = rest.find('%') {
-        text.push_str(&rest[..at]);
-        let spec = &rest[at + 1..];
-        let end = spec.find(|c: char| c.is_ascii_alphabetic() || c == '%').unwrap_or(spec.len());
-        let Some(verb) = spec[end..].chars().next() else {
-            text.push_str("%!(NOVERB)");
-            return text;
-        };
-        text.push_str(&if verb == '%' { "%".into() } else { one(verb, &spec[..end], args.next()) });
-        rest = &spec[end + verb.len_utf8()..];
+/// `fmt.Sprint`: a space between two values when neither is a text.
+pub(crate) fn sprint<V: Borrow<Value>>(values: &[V]) -> String {
+    let mut out = String::new();
+    let mut text_before = true;
+    for value in values.iter().map(Borrow::borrow) {
+        if !text_before && !value.is_string() {
+            out.push(' ');
+        }
+        out += &inner(value);
+        text_before = value.is_string();
     }
-    text + rest
+    out
 }
 
-fn one(verb: char, flags: &str, value: Option<&Value>) -> String {
-    let Some(value) = value else { return format!("%!{verb}(MISSING)") };
-    let (width, precision) =
-        flags.split_once('.').map_or((flags, None), |(width, precision)| (width, Some(precision)));
-    let shown = match verb {
-        'f' => format!(
-            "{:.*}",
-            precision.and_then(|p| p.parse().ok()).unwrap_or(6),
-            value.as_f64().unwrap_or(0.0)
-        ),
-        'q' => Value::from(inner(value)).to_string(),
-        'x' => value
-            .as_i64()
-            .map_or_else(|| inner(value).bytes().map(|b| format!("{b:02x}")).collect(), |n| format!("{n:x}")),
-        _ => inner(value),
-    };
-    let left = width.contains('-');
-    let zero = width.starts_with('0');
-    let width: usize = width.trim_matches(['-', '+', ' ', '#']).parse().unwrap_or(0);
-    match (left, zero) {
-        (true, _) => format!("{shown:width$}"),
-        (false, true) => format!("{}{shown}", "0".repeat(width.saturating_sub(shown.len()))),
-        (false, false) => format!("{shown:>width$}"),
+/// docker's `json`: HTML is not escaped.
+pub(crate) fn json(value: &Value) -> String {
+    let mut bytes = Vec::new();
+    value.serialize(&mut Serializer::with_formatter(&mut bytes, Go)).expect("writes to memory never fail");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Where encoding/json differs from serde_json.
+struct Go;
+
+impl Formatter for Go {
+    /// Whole numbers have no `.0`; very large and very small ones an exponent.
+    fn write_f64<W: ?Sized + io::Write>(&mut self, to: &mut W, value: f64) -> io::Result<()> {
+        let size = value.abs();
+        if size != 0.0 && !(1e-6..1e21).contains(&size) {
+            let text = format!("{value:e}");
+            let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+            let sign = if exponent.starts_with('-') { "" } else { "+" };
+            return write!(to, "{digits}e{sign}{exponent}");
+        }
+        write!(to, "{value}")
+    }
+
+    /// JavaScript's line ends are always escaped.
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, to: &mut W, text: &str) -> io::Result<()> {
+        to.write_all(text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029").as_bytes())
     }
 }
