@@ -1,7 +1,7 @@
 //! Small files of a group's directory.
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, access, mkdirat, open, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, open, openat, unlinkat};
 use rustix::io::{Errno, Result, read, write};
 use std::path::Path;
 
@@ -30,11 +30,6 @@ pub(crate) fn remove_dir(path: &Path) -> Result<()> {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno),
     }
-}
-
-/// Is there such a file?
-pub(crate) fn exists(path: &Path) -> bool {
-    access(path, Access::EXISTS).is_ok()
 }
 
 /// Writes a value in one call.

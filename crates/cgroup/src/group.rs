@@ -3,20 +3,32 @@
 use crate::setting::Setting;
 use crate::{Entry, Error, Host, Kind, Mode, Result, device, files, v1, v2};
 use oci::runtime::LinuxResources;
-use rustix::fs::{Mode as FileMode, OFlags, open};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode as FileMode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 /// One group of one hierarchy.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Group {
     /// The hierarchy's directory, e.g. `cpu,cpuacct`; empty on v2.
     hierarchy: String,
     path: PathBuf,
+    dir: OwnedFd,
     /// Made by us, so removed by us when something fails.
     new: bool,
+}
+
+impl Group {
+    /// Opens one that is there; the errno comes with what was being done.
+    fn open(hierarchy: &str, path: PathBuf, new: bool) -> std::result::Result<Self, (Errno, String)> {
+        match files::open_dir(&path) {
+            Ok(dir) => Ok(Self { hierarchy: hierarchy.into(), path, dir, new }),
+            Err(errno) => Err((errno, format!("open group `{}`", path.display()))),
+        }
+    }
 }
 
 /// A container's place in every hierarchy it needs.
@@ -53,12 +65,16 @@ impl Host {
     /// The groups at a path, if there are any.
     pub fn open(&self, path: &Path) -> Result<Option<Cgroup>> {
         let path = below_root(path)?;
-        let group = |hierarchy: &str, path: PathBuf| Group { hierarchy: hierarchy.into(), path, new: false };
         let all: Vec<_> = match self.mode() {
-            Mode::V2 => vec![group("", self.root().join(&path))],
-            _ => self.hierarchies().iter().map(|h| group(&h.name, h.path.join(&path))).collect(),
+            Mode::V2 => vec![("", self.root().join(&path))],
+            _ => self.hierarchies().iter().map(|h| (h.name.as_str(), h.path.join(&path))).collect(),
         };
-        let groups: Vec<_> = all.into_iter().filter(|group| files::exists(&group.path)).collect();
+        let found =
+            all.into_iter().filter_map(|(hierarchy, path)| match Group::open(hierarchy, path, false) {
+                Err((Errno::NOENT, _)) => None,
+                other => Some(other.map_err(|(errno, what)| kernel(errno, what))),
+            });
+        let groups: Vec<_> = found.collect::<Result<_>>()?;
         Ok((!groups.is_empty()).then_some(Cgroup { mode: self.mode(), groups }))
     }
 
@@ -101,9 +117,7 @@ impl Host {
         settings.iter().try_for_each(|setting| draft.apply("", setting))?;
         let rules = resources.devices().as_deref().unwrap_or_default();
         if !rules.is_empty() {
-            let dir = files::open_dir(&self.root().join(path))
-                .map_err(|errno| kernel(errno, "open the group".into()))?;
-            device::attach_v2(&dir, rules)?;
+            device::attach_v2(&draft.group("", "devices")?.dir, rules)?;
         }
         Ok(draft)
     }
@@ -140,25 +154,24 @@ impl Draft {
         if hierarchy.split(',').any(|name| name == "cpuset") {
             inherit_cpuset(&path, root)?;
         }
-        self.0.groups.push(Group { hierarchy: hierarchy.into(), path, new });
+        let group = Group::open(hierarchy, path, new).map_err(|(errno, what)| kernel(errno, what))?;
+        self.0.groups.push(group);
         Ok(())
     }
 
+    fn group(&self, hierarchy: &str, controller: &str) -> Result<&Group> {
+        let found = self.0.groups.iter().find(|group| group.hierarchy == hierarchy);
+        found.ok_or_else(|| absent(controller))
+    }
+
     fn apply(&self, hierarchy: &str, setting: &Setting) -> Result<()> {
-        let group = self
-            .0
-            .groups
-            .iter()
-            .find(|group| group.hierarchy == hierarchy)
-            .ok_or_else(|| absent(&setting.controller))?;
-        let dir = files::open_dir(&group.path)
-            .map_err(|errno| kernel(errno, format!("open `{}`", group.path.display())))?;
-        match setting.apply(&dir) {
+        let dir = &self.group(hierarchy, &setting.controller)?.dir;
+        match setting.apply(dir) {
             // Without swap accounting, docker limits memory and says so; it is an error only where swap was asked for.
             Err(error)
                 if *error.kind() == Kind::Unsupported
                     && setting.file == "memory.memsw.limit_in_bytes"
-                    && is_default_swap(&dir, setting) =>
+                    && is_default_swap(dir, setting) =>
             {
                 Ok(())
             }
@@ -181,7 +194,7 @@ impl Drop for Draft {
 }
 
 /// Twice the memory: what docker sets where nothing was said.
-fn is_default_swap(dir: &rustix::fd::OwnedFd, setting: &Setting) -> bool {
+fn is_default_swap(dir: &OwnedFd, setting: &Setting) -> bool {
     let limit =
         files::get(dir, "memory.limit_in_bytes").ok().and_then(|text| text.trim().parse::<u64>().ok());
     let asked = setting.value.parse::<u64>().ok();
@@ -207,20 +220,16 @@ fn inherit_cpuset(path: &Path, root: &Path) -> Result<()> {
 impl Cgroup {
     /// What a process needs to be in it.
     pub fn entry(&self) -> Result<Entry> {
-        let open = |path: PathBuf, flags| {
-            open(path.as_path(), flags | OFlags::CLOEXEC, FileMode::empty())
-                .map_err(|errno| kernel(errno, format!("open `{}`", path.display())))
+        let open = |group: &Group, file: &str, flags| {
+            openat(&group.dir, file, flags | OFlags::CLOEXEC, FileMode::empty())
+                .map_err(|errno| kernel(errno, format!("open `{file}` of `{}`", group.path.display())))
         };
         match (self.mode, self.groups.as_slice()) {
-            (Mode::V2, [group]) => {
-                open(group.path.clone(), OFlags::RDONLY | OFlags::DIRECTORY).map(Entry::Born)
+            (Mode::V2, [group]) => open(group, ".", OFlags::RDONLY | OFlags::DIRECTORY).map(Entry::Born),
+            (_, groups) => {
+                let tasks = groups.iter().map(|group| open(group, "tasks", OFlags::WRONLY));
+                tasks.collect::<Result<_>>().map(Entry::Tasks)
             }
-            _ => self
-                .groups
-                .iter()
-                .map(|g| open(g.path.join("tasks"), OFlags::WRONLY))
-                .collect::<Result<_>>()
-                .map(Entry::Tasks),
         }
     }
 
@@ -241,22 +250,20 @@ impl Cgroup {
     pub fn oom_killed(&self) -> bool {
         let file = if self.mode == Mode::V2 { "memory.events" } else { "memory.oom_control" };
         let Some(group) = self.group_of("memory") else { return false };
-        files::open_dir(&group.path)
-            .is_ok_and(|dir| files::keyed(dir, file, "oom_kill ").is_some_and(|count| count > 0))
+        files::keyed(&group.dir, file, "oom_kill ").is_some_and(|count| count > 0)
     }
 
     /// The processes in it, as the host counts them.
     pub fn procs(&self) -> Vec<Pid> {
-        let read =
-            |group: &Group| files::open_dir(&group.path).and_then(|dir| files::get(dir, "cgroup.procs"));
-        let text = self.groups.first().and_then(|group| read(group).ok()).unwrap_or_default();
+        let first = self.groups.first();
+        let text = first.and_then(|group| files::get(&group.dir, "cgroup.procs").ok()).unwrap_or_default();
         text.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)).collect()
     }
 
     /// Kills every process in it, and those they start meanwhile.
     pub fn kill_all(&self) -> Result<()> {
         if let (Mode::V2, Some(group)) = (self.mode, self.groups.first())
-            && files::open_dir(&group.path).and_then(|dir| files::put(dir, "cgroup.kill", "1")).is_ok()
+            && files::put(&group.dir, "cgroup.kill", "1").is_ok()
         {
             return Ok(());
         }

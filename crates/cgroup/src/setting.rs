@@ -32,6 +32,12 @@ impl Setting {
         Self { controller: controller.into(), file: file.into(), value: value.to_string(), shown }
     }
 
+    /// `pids.max`, which v1 and v2 have alike; 0 and less is no limit.
+    pub(crate) fn pids(limit: i64) -> Self {
+        let limit = if limit > 0 { limit.to_string() } else { "max".into() };
+        Self::new("pids", "pids.max", limit, Shown::Same)
+    }
+
     /// Writes the value and checks that the kernel holds it.
     pub(crate) fn apply(&self, dir: impl AsFd) -> Result<()> {
         let what = || format!("set `{}` to `{}`", self.file, self.value);

@@ -12,10 +12,7 @@ pub(crate) fn settings(resources: &LinuxResources) -> Result<Vec<Setting>> {
     let mut settings = Vec::new();
     resources.cpu().iter().try_for_each(|cpu| self::cpu(cpu, &mut settings))?;
     resources.memory().iter().try_for_each(|memory| self::memory(memory, &mut settings))?;
-    if let Some(pids) = resources.pids() {
-        let limit = if pids.limit() > 0 { pids.limit().to_string() } else { "max".into() };
-        settings.push(Setting::new("pids", "pids.max", limit, Shown::Same));
-    }
+    settings.extend(resources.pids().map(|pids| Setting::pids(pids.limit())));
     resources.block_io().iter().for_each(|io| block_io(io, &mut settings));
     for huge in resources.hugepage_limits().iter().flatten() {
         settings.push(Setting::new(
