@@ -3,14 +3,14 @@
 //! The parent may make device nodes, a process in a user namespace may not; and on a tmpfs of the
 //! parent's they work even for the user namespace. One attach replaces a bind for each node.
 
-use crate::plan::{FileSystemPlan, Plan, Source};
+use crate::child::make_file_system;
+use crate::plan::{Plan, Source};
 use crate::{Result, refused};
 use oci::runtime::{LinuxDevice, LinuxDeviceType};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chmodat, chownat, makedev, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
 use std::path::Path;
-use sys::mount::FileSystem;
 
 /// The nodes that every container has (runtime-spec, config-linux.md, default devices).
 const NODES: [(&str, u32, u32); 6] =
@@ -36,21 +36,9 @@ pub(crate) fn make(plan: &Plan) -> Result<Option<OwnedFd>> {
         _ => None,
     });
     let Some((tmpfs, attributes)) = tmpfs else { return Ok(None) };
-    let dev = mount(tmpfs, attributes).map_err(|errno| refused(errno, "mount `/dev`".into()))?;
+    let dev = make_file_system(tmpfs, attributes).map_err(|errno| refused(errno, "mount `/dev`".into()))?;
     fill(&dev, plan).map_err(|(errno, name)| refused(errno, format!("make `/dev/{name}`")))?;
     Ok(Some(dev))
-}
-
-fn mount(tmpfs: &FileSystemPlan, attributes: u64) -> rustix::io::Result<OwnedFd> {
-    let fs = FileSystem::open("tmpfs")?;
-    fs.set("source", tmpfs.source.as_deref().unwrap_or("tmpfs"))?;
-    for (key, value) in &tmpfs.data {
-        match value {
-            Some(value) => fs.set(key, value.as_str())?,
-            None => fs.flag(key)?,
-        }
-    }
-    fs.mount(attributes)
 }
 
 type Failed = (Errno, String);

@@ -248,14 +248,10 @@ fn as_root_of<T>(mapped: Option<Mapped<'_>>, act: impl FnOnce() -> T) -> T {
 
 impl Rootfs {
     /// A detached mount of the root, and what must stay open until the container ends.
-    pub(crate) fn make(
-        &self,
-        mapped: Option<Mapped<'_>>,
-        recursive: bool,
-    ) -> Result<(OwnedFd, Vec<OwnedFd>)> {
+    pub(crate) fn make(&self, mapped: Option<Mapped<'_>>) -> Result<(OwnedFd, Vec<OwnedFd>)> {
         match self {
             Self::Overlay(overlay) => overlay.make(mapped),
-            Self::Directory(path) => mount::clone_tree(rustix::fs::CWD, path.as_path(), recursive)
+            Self::Directory(path) => mount::clone_tree(rustix::fs::CWD, path.as_path(), true)
                 .map(|tree| (tree, Vec::new()))
                 .map_err(|errno| refused(errno, format!("open root `{}`", path.display()))),
         }

@@ -1,13 +1,13 @@
 //! The parent's side of a start.
 
 use crate::channel::{Channel, Tag};
-use crate::child::{AFTER_MAP, Child, change};
+use crate::child::{AFTER_MAP, Child, change, write_at};
 use crate::overlay::{Mapped, Rootfs, hold};
 use crate::plan::{Join, Plan, Source};
 use crate::running::Running;
 use crate::{Error, Kind, Result, dev, refused};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, open, openat};
+use rustix::fs::{CWD, Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::process::{Pid, Rlimit};
 use sys::process::{Birth, Clone3, NamespaceOf, Namespaces, clone3};
@@ -99,7 +99,7 @@ impl Plan {
         told(channel.send(Tag::Mapped, &[]))?;
         let (uid, gid) = self.namespaces.host_ids(0, 0);
         let mapped = userns.as_ref().map(|userns| Mapped { userns: userns.as_fd(), uid, gid });
-        let (root, held) = rootfs.make(mapped, true)?;
+        let (root, held) = rootfs.make(mapped)?;
         running.held.extend(held);
         let mut sent = vec![root];
         sent.extend(self.make_dev(mapped)?);
@@ -203,7 +203,7 @@ fn fetch(
     let namespace = open(namespace, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let (ours, theirs) = Channel::pair()?;
     let Birth::Parent { pidfd, .. } = clone3(&Clone3::default())? else {
-        let sent = sys::process::join_namespace(&namespace, kind_bits(Namespaces::MOUNT))
+        let sent = sys::process::join_namespace(&namespace, Namespaces::MOUNT)
             .and_then(|()| sys::mount::clone_tree(CWD, path, recursive))
             .and_then(|tree| theirs.send_with(Tag::Go, &[], &[tree.as_fd()]));
         sys::process::exit_now(i32::from(sent.is_err()))
@@ -233,9 +233,7 @@ fn told(sent: rustix::io::Result<()>) -> Result<()> {
 
 fn write_proc(pid: Pid, name: &str, text: &str) -> Result<()> {
     let path = format!("/proc/{}/{name}", pid.as_raw_nonzero());
-    openat(CWD, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-        .and_then(|file| rustix::io::write(file, text.as_bytes()))
-        .map(drop)
+    write_at(CWD, path, text)
         .map_err(|errno| refused(errno, format!("write `{}` to the container's {name}", text.trim_end())))
 }
 
@@ -256,9 +254,4 @@ fn give_up(mut running: Running, error: Error) -> Error {
 pub(crate) fn open_namespace(join: &Join) -> Result<OwnedFd> {
     open(join.path.as_path(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| refused(errno, format!("open namespace `{}`", join.path.display())))
-}
-
-/// All namespaces in which a joined one is entered by setns(2).
-pub(crate) fn kind_bits(kind: Namespaces) -> u32 {
-    kind.bits() as u32
 }

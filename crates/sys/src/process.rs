@@ -123,11 +123,11 @@ pub fn unshare(namespaces: Namespaces) -> Result<()> {
     check(unsafe { libc::unshare(namespaces.bits() as c_int) }.into()).map(drop)
 }
 
-/// Enters a namespace that `fd` refers to; `kind` is its CLONE_NEW* bit, see setns(2). A pid
-/// namespace is entered by children only.
-pub fn join_namespace(fd: impl AsFd, kind: u32) -> Result<()> {
+/// Enters a namespace of the given kind that `fd` refers to, see setns(2). A pid namespace is
+/// entered by children only.
+pub fn join_namespace(fd: impl AsFd, kind: Namespaces) -> Result<()> {
     // SAFETY: a descriptor and an integer.
-    check(unsafe { libc::syscall(libc::SYS_setns, fd.as_fd().as_raw_fd(), kind) }).map(drop)
+    check(unsafe { libc::syscall(libc::SYS_setns, fd.as_fd().as_raw_fd(), kind.bits() as c_int) }).map(drop)
 }
 
 /// Sets the ids that file access is checked with and files are made with, see setfsuid(2).

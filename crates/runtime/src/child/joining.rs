@@ -7,7 +7,7 @@ use super::{Child, During, Result};
 use crate::channel::{Channel, Tag};
 use crate::failure::{Failure, Step};
 use crate::plan::Join;
-use crate::start::{kind_bits, open_namespace};
+use crate::start::open_namespace;
 use crate::{Error, Kind, refused};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
@@ -64,7 +64,7 @@ impl Joining<'_> {
     fn join_and_clone(&self, opened: &[OwnedFd], cgroup: Option<BorrowedFd<'_>>) -> Result<Birth> {
         for (join, namespace) in self.joins.iter().zip(opened) {
             let subject = join.path.display().to_string();
-            sys::process::join_namespace(namespace, kind_bits(join.kind)).during(Step::Join, subject)?;
+            sys::process::join_namespace(namespace, join.kind).during(Step::Join, subject)?;
         }
         let how = Clone3 { namespaces: self.namespaces, cgroup, sibling: true };
         clone3(&how).during(Step::Join, format!("clone with new {:?}", self.namespaces))

@@ -10,7 +10,7 @@ mod root;
 mod streams;
 
 pub(crate) use joining::Joining;
-pub(crate) use mounts::change;
+pub(crate) use mounts::{change, make_file_system};
 
 use crate::channel::{Channel, Tag};
 use crate::failure::{Failure, Step};
@@ -174,7 +174,7 @@ fn write(path: &CStr, text: &str) -> rustix::io::Result<()> {
 }
 
 /// Writes a whole text in one call, as files of procfs demand.
-fn write_at(dir: impl AsFd, path: impl rustix::path::Arg, text: &str) -> rustix::io::Result<()> {
+pub(crate) fn write_at(dir: impl AsFd, path: impl rustix::path::Arg, text: &str) -> rustix::io::Result<()> {
     use rustix::fs::{Mode, OFlags, openat};
     let file = openat(dir, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::io::write(file, text.as_bytes()).map(drop)

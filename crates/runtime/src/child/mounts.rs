@@ -85,7 +85,7 @@ impl Mounts<'_> {
 
     fn make(&self, plan: &MountPlan, file_system: &FileSystemPlan) -> Result<()> {
         let subject = plan.target.display().to_string();
-        let tree = make(file_system, plan.attach.own.set).during(Step::Mount, &subject)?;
+        let tree = make_file_system(file_system, plan.attach.own.set).during(Step::Mount, &subject)?;
         if plan.attach.own.propagation != 0 || plan.attach.below.propagation != 0 {
             change(&tree, &plan.attach).during(Step::Mount, &subject)?;
         }
@@ -111,7 +111,8 @@ impl Mounts<'_> {
             data: vec![("mode".into(), Some("755".into()))],
             ..Default::default()
         };
-        let shelf = make(&shelf, plan.attach.own.set & !mount::RDONLY).during(Step::Mount, &subject)?;
+        let shelf =
+            make_file_system(&shelf, plan.attach.own.set & !mount::RDONLY).during(Step::Mount, &subject)?;
         put(self.root, &plan.target, &shelf, true)?;
         for (name, aliases, tree) in &groups {
             change(tree, &plan.attach).during(Step::Mount, name.display().to_string())?;
@@ -132,7 +133,8 @@ fn is_kernels(kind: &str) -> bool {
     matches!(kind, "proc" | "sysfs")
 }
 
-fn make(plan: &FileSystemPlan, attributes: u64) -> rustix::io::Result<OwnedFd> {
+/// A detached mount of a file system made as planned.
+pub(crate) fn make_file_system(plan: &FileSystemPlan, attributes: u64) -> rustix::io::Result<OwnedFd> {
     let fs = FileSystem::open(&plan.kind)?;
     if let Some(source) = &plan.source {
         fs.set("source", source.as_str())?;

@@ -110,7 +110,10 @@ fn file_system(
         copy_up: sorted.copy_up,
     };
     match kind {
-        "tmpfs" if target == Path::new("/dev") => Source::Dev(plan),
+        "tmpfs" if target == Path::new("/dev") => {
+            let source = plan.source.or_else(|| Some("tmpfs".into()));
+            Source::Dev(FileSystemPlan { source, ..plan })
+        }
         "proc" if namespaces.is_foreign(Namespaces::PID) => Source::Hosts("/proc"),
         "sysfs" if namespaces.is_foreign(Namespaces::NET) => Source::Hosts("/sys"),
         "mqueue" if namespaces.is_foreign(Namespaces::IPC) => Source::Hosts("/dev/mqueue"),
