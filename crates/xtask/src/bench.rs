@@ -3,9 +3,9 @@
 //! Every command is timed from the outside, from fork to its end as the parent sees it. Runs are interleaved, so
 //! that whatever else the machine does falls on all of them alike.
 
-use crate::shell::{Done, cargo, has, must, output, root};
+use crate::shell::{Done, cargo, has, must, output, release_hull as hull, root};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -125,11 +125,6 @@ fn heading() -> String {
         version("runc"),
         version("podman"),
     )
-}
-
-fn hull() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), PathBuf::from);
-    target.join(format!("{}-unknown-linux-gnu/release/hull", std::env::consts::ARCH))
 }
 
 fn hull_in(store: &str, args: &[&str]) -> Command {

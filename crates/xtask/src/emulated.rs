@@ -4,7 +4,7 @@
 //! static binary, and a script that says `ok` or `FAIL`, a line each.
 
 use crate::packages;
-use crate::shell::{Done, cargo, must, output, root};
+use crate::shell::{Done, cargo, must, output, release_hull, root};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -75,8 +75,6 @@ fn fetch(dir: &Path, version: &str) -> Done {
 }
 
 fn initramfs(dir: &Path, kernel: &Kernel) -> Done {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), PathBuf::from);
-    let hull = target.join(format!("{}-unknown-linux-gnu/release/hull", std::env::consts::ARCH));
     let write =
         |name: &str, text: &str| std::fs::write(dir.join(name), text).map_err(|error| error.to_string());
     write("test.sh", SCRIPT)?;
@@ -87,7 +85,7 @@ fn initramfs(dir: &Path, kernel: &Kernel) -> Done {
     let _ = writeln!(
         script,
         "cp /bin/busybox ram/bin/; cp {} ram/bin/hull; cp init test.sh ram/; chmod +x ram/init",
-        hull.display()
+        release_hull().display()
     );
     let _ = writeln!(script, "{unpack} {} > ram/overlay.ko", kernel.overlay.display());
     script.push_str("(cd ram && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1) > ram.gz");

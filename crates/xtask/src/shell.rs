@@ -15,6 +15,12 @@ pub(crate) fn root() -> PathBuf {
         .to_owned()
 }
 
+/// The static binary of `cargo build --release`.
+pub(crate) fn release_hull() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), PathBuf::from);
+    target.join(format!("{}-unknown-linux-gnu/release/hull", std::env::consts::ARCH))
+}
+
 /// cargo, as the one that runs this.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
