@@ -3,21 +3,75 @@
 //! Whoever runs a container holds its slot's lock; the kernel lets go of it whatever happens. So the next
 //! command finds slots without an owner, ends what is left of their containers, and gives the slots back.
 
+use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use std::path::Path;
 use std::time::Duration;
-use store::{DeadSlot, Store};
+use store::{DeadSlot, Held, Store};
 
-/// Ends and removes what killed processes left. Cheap where there is nothing.
-pub(crate) fn bury(store: &Store) -> Result<()> {
-    store.recover().map_err(from_store)?;
-    await_the_dying(store)?;
-    for slot in store.dead_slots().map_err(from_store)? {
-        bury_one(store, slot)?;
+impl Engine {
+    /// Ends and removes what killed processes left. Cheap where there is nothing.
+    pub(crate) fn bury(&self) -> Result<()> {
+        self.store.recover().map_err(from_store)?;
+        await_the_dying(&self.store)?;
+        for slot in self.store.dead_slots().map_err(from_store)? {
+            self.bury_one(slot)?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn bury_one(&self, slot: DeadSlot) -> Result<()> {
+        if let Some(running) = &slot.running {
+            if let Some(cgroup) = &running.cgroup {
+                self.end_group(Path::new(cgroup))?;
+            }
+            self.end_container(running)?;
+        }
+        sys::step!("engine.bury.ended");
+        slot.release().map_err(from_store)
+    }
+
+    /// Kills all that is in the group: the parent-death signal took the first process, and with a pid namespace of
+    /// its own all others; without one they may live.
+    fn end_group(&self, path: &Path) -> Result<()> {
+        let opened = self.cgroups.open(path);
+        let Some(group) = opened.map_err(|cause| failed("open a dead container's cgroup", cause))? else {
+            return Ok(());
+        };
+        group.kill_all().map_err(|cause| failed("kill what is left of a container", cause))?;
+        group.remove().map_err(|cause| failed("remove a dead container's cgroup", cause))
+    }
+
+    /// A container with `--rm` goes; of another it is recorded that its end was not seen.
+    fn end_container(&self, running: &store::Running) -> Result<()> {
+        let container = match self.store.container(&running.container.to_string()) {
+            Err(error) if *error.kind() == store::Kind::NotFound => return Ok(()),
+            other => other.map_err(from_store)?,
+        };
+        let held = match container.hold() {
+            Err(error) if *error.kind() == store::Kind::InUse => return Ok(()),
+            other => other.map_err(from_store)?,
+        };
+        if held.record.remove {
+            return self.discard(held);
+        }
+        let exit = store::Exit {
+            code: 137,
+            oom: false,
+            started: Some(running.started),
+            finished: jiff::Timestamp::now(),
+            error: Some("the process that ran it was killed".into()),
+        };
+        held.record_exit(&exit).map_err(from_store)
+    }
+
+    /// Removes a container and what it wrote, from the disk as well.
+    pub(crate) fn discard(&self, held: Held) -> Result<()> {
+        self.store.remove(held).map_err(from_store)?;
+        self.store.empty_trash().map(drop).map_err(from_store)
+    }
 }
 
 /// A process that was killed between the birth of a container and its program leaves a child with a copy of the
@@ -36,53 +90,6 @@ fn await_the_dying(store: &Store) -> Result<()> {
     Ok(())
 }
 
-fn bury_one(store: &Store, slot: DeadSlot) -> Result<()> {
-    if let Some(running) = &slot.running {
-        if let Some(cgroup) = &running.cgroup {
-            end_group(Path::new(cgroup))?;
-        }
-        end_container(store, running)?;
-    }
-    sys::step!("engine.bury.ended");
-    slot.release().map_err(from_store)
-}
-
-/// Kills all that is in the group: the parent-death signal took the first process, and with a pid namespace of
-/// its own all others; without one they may live.
-fn end_group(path: &Path) -> Result<()> {
-    let host = cgroup::Host::probe().map_err(|cause| failed("look at the control groups", cause))?;
-    let Some(group) = host.open(path).map_err(|cause| failed("open a dead container's cgroup", cause))?
-    else {
-        return Ok(());
-    };
-    group.kill_all().map_err(|cause| failed("kill what is left of a container", cause))?;
-    group.remove().map_err(|cause| failed("remove a dead container's cgroup", cause))
-}
-
 fn failed(what: &str, cause: cgroup::Error) -> Error {
     Error::new(Kind::Failed, what).caused_by(cause)
-}
-
-/// A container with `--rm` goes; of another it is recorded that its end was not seen.
-fn end_container(store: &Store, running: &store::Running) -> Result<()> {
-    let container = match store.container(&running.container.to_string()) {
-        Err(error) if *error.kind() == store::Kind::NotFound => return Ok(()),
-        other => other.map_err(from_store)?,
-    };
-    let held = match container.hold() {
-        Err(error) if *error.kind() == store::Kind::InUse => return Ok(()),
-        other => other.map_err(from_store)?,
-    };
-    if held.record.remove {
-        store.remove(held).map_err(from_store)?;
-        return store.empty_trash().map(drop).map_err(from_store);
-    }
-    let exit = store::Exit {
-        code: 137,
-        oom: false,
-        started: Some(running.started),
-        finished: jiff::Timestamp::now(),
-        error: Some("the process that ran it was killed".into()),
-    };
-    held.record_exit(&exit).map_err(from_store)
 }

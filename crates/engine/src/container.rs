@@ -1,8 +1,8 @@
 //! Containers: list, inspect, remove, diff.
 
+use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
 use crate::rootfs::{self, open_directory};
-use crate::{Engine, cleanup};
 use rustix::fd::AsFd;
 use store::{Container, State, Summary};
 
@@ -16,13 +16,13 @@ pub struct Removal {
 impl Engine {
     /// All containers, newest first.
     pub fn containers(&self) -> Result<Vec<Summary>> {
-        cleanup::bury(&self.store)?;
+        self.bury()?;
         self.store.containers().map_err(from_store)
     }
 
     /// A container by name, id, or beginning of an id, with its state.
     pub fn container(&self, text: &str) -> Result<(Container, State)> {
-        cleanup::bury(&self.store)?;
+        self.bury()?;
         let container = self.store.container(text).map_err(from_store)?;
         let state = self.store.state(&container).map_err(from_store)?;
         Ok((container, state))
@@ -44,9 +44,7 @@ impl Engine {
             return self.remove_ended(text, id);
         }
         let held = container.hold().map_err(from_store)?;
-        self.store.remove(held).map_err(from_store)?;
-        self.store.empty_trash().map_err(from_store)?;
-        Ok(id)
+        self.discard(held).map(|()| id)
     }
 
     /// Kills the first process of a running container and waits until its keeper is through with it.

@@ -1,7 +1,7 @@
 //! The host and the store as a whole: what it can isolate, what is kept, what a crash left.
 
+use crate::Engine;
 use crate::error::{Kind, Result, from_store};
-use crate::{Engine, cleanup};
 use rustix::fs::{CWD, statfs};
 use store::{Collected, Finding, State, Usage};
 
@@ -149,7 +149,7 @@ impl Engine {
 
     /// Removes containers that have ended, images nobody uses and everything that nothing leads to.
     pub fn prune(&self, what: Prune) -> Result<Pruned> {
-        cleanup::bury(&self.store)?;
+        self.bury()?;
         let mut pruned = Pruned::default();
         for container in self.store.containers().map_err(from_store)? {
             if matches!(container.state, State::Running(_)) {
@@ -164,7 +164,7 @@ impl Engine {
 
     /// Removes images without a name, or with `all` every image, that no container uses, and what nothing leads to.
     pub fn prune_images(&self, all: bool) -> Result<Pruned> {
-        cleanup::bury(&self.store)?;
+        self.bury()?;
         let mut pruned = Pruned::default();
         for row in self.images(&[])? {
             if row.containers == 0 && (all || row.name.is_none()) {
@@ -182,7 +182,7 @@ impl Engine {
     /// left is one that only its owner can mend.
     pub fn check(&self, repair: bool) -> Result<Vec<Finding>> {
         if repair {
-            cleanup::bury(&self.store)?;
+            self.bury()?;
         }
         self.store.check(repair).map_err(from_store)
     }

@@ -1,26 +1,16 @@
 //! Root file systems imported, images listed, named and pruned; archives of others' tools.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
 
+mod place;
+
 use engine::image::{Filter, Import, Load, Source};
 use engine::{Engine, Kind};
+use place::Place;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::Command;
 
-struct Place {
-    dir: PathBuf,
-    engine: Engine,
-}
-
 impl Place {
-    fn new(test: &str) -> Self {
-        let dir = PathBuf::from(format!("/var/tmp/hull-import-{test}-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let engine = Engine::open(&dir.join("root"), &dir.join("run")).unwrap();
-        Self { dir, engine }
-    }
-
     fn import(&self, name: &str, bytes: &[u8], changes: &[&str]) -> engine::Result<oci::ImageId> {
         let path = self.dir.join("rootfs.tar");
         std::fs::write(&path, bytes).unwrap();
@@ -33,17 +23,6 @@ impl Place {
         let filters: Vec<Filter> = filters.iter().map(|filter| filter.parse().unwrap()).collect();
         let rows = self.engine.images(&filters).unwrap();
         rows.iter().map(|row| row.name.as_ref().map_or("<none>".into(), |name| name.familiar())).collect()
-    }
-
-    fn assert_clean(&self, layers: usize) {
-        assert_eq!(self.engine.check(false).unwrap(), []);
-        assert_eq!(std::fs::read_dir(self.dir.join("root/layers")).unwrap().count(), layers);
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.dir).unwrap();
     }
 }
 

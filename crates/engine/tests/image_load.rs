@@ -1,27 +1,17 @@
 //! Archives of every age, whole, damaged and lying, into a store on the real kernel.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
 
+mod place;
+
 use engine::image::{Load, Loaded, Source};
 use engine::{Engine, Kind};
+use place::Place;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A store of its own, gone with it.
-struct Place {
-    dir: PathBuf,
-    engine: Engine,
-}
-
 impl Place {
-    fn new(test: &str) -> Self {
-        let dir = PathBuf::from(format!("/var/tmp/hull-image-{test}-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let engine = Engine::open(&dir.join("root"), &dir.join("run")).unwrap();
-        Self { dir, engine }
-    }
-
     fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.dir.join(name);
         std::fs::write(&path, bytes).unwrap();
@@ -47,21 +37,9 @@ impl Place {
         })
     }
 
-    /// Neither garbage nor layers without an image.
-    fn assert_clean(&self, layers: usize) {
-        assert_eq!(self.engine.check(false).unwrap(), []);
-        assert_eq!(std::fs::read_dir(self.dir.join("root/layers")).unwrap().count(), layers);
-    }
-
     fn layer_file(&self, diff_id: &str, path: &str) -> Vec<u8> {
         let hex = diff_id.strip_prefix("sha256:").unwrap();
         std::fs::read(self.dir.join(format!("root/layers/{hex}/fs/{path}"))).unwrap()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.dir).unwrap();
     }
 }
 

@@ -1,8 +1,8 @@
 //! `import`: a root file system becomes an image of one layer.
 
 use super::{Source, digest_of};
+use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
-use crate::{Engine, cleanup};
 use oci::change::Changes;
 use oci::{ContainerConfig, History, ImageConfig, ImageId, Platform, Reference};
 use store::NewImage;
@@ -26,7 +26,7 @@ impl Engine {
     /// # Errors
     /// Before anything is read: a change that is no instruction, a name with a digest.
     pub fn import(&self, source: &Source, request: Import) -> Result<ImageId> {
-        cleanup::bury(&self.store)?;
+        self.bury()?;
         let mut config = ContainerConfig::default();
         let changes = Changes::parse(&request.changes).map_err(invalid)?;
         changes.apply(&mut config).map_err(invalid)?;

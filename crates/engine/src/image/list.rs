@@ -136,7 +136,7 @@ impl Engine {
 
     /// Removes a name of an image, and with the last name the image.
     pub fn remove_image(&self, text: &str, force: bool) -> Result<RemovedImage> {
-        crate::cleanup::bury(&self.store)?;
+        self.bury()?;
         self.store.remove_image(text, ImageRemoval { force }).map_err(from_store)
     }
 

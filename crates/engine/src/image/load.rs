@@ -2,8 +2,8 @@
 
 use super::archive::Archive;
 use super::{Source, digest_of};
+use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
-use crate::{Engine, cleanup};
 use oci::archive::{ArchiveImage, Repositories, V1Image, config_from_v1};
 use oci::{
     Descriptor, DiffId, Digest, Document, ImageConfig, ImageId, Index, Manifest, Platform, Reference, RootFs,
@@ -41,7 +41,7 @@ impl Engine {
     /// fails stay. Layers that were unpacked and turned out to be nobody's are gone when this returns, unless
     /// somebody else is using the store: then the next collection takes them.
     pub fn load(&self, source: &Source, request: &Load) -> Result<Vec<Loaded>> {
-        cleanup::bury(&self.store)?;
+        self.bury()?;
         match self.load_all(source, request) {
             Ok((loaded, false)) => Ok(loaded),
             Ok((loaded, true)) => self.store.collect(false).map_err(from_store).map(|_| loaded),

@@ -3,42 +3,9 @@
 use super::{Error, Result, TimeOffsets, invalid};
 use std::str::FromStr;
 
-/// Units, longest first where one begins with another, in nanoseconds.
-const UNITS: [(&str, f64); 8] =
-    [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
-
 /// A span in nanoseconds: `1h30m`, `-1.5s`, `300ms` (Go's `time.ParseDuration`).
 pub fn duration(text: &str) -> Result<i64> {
-    let wrong = || invalid(format!("invalid duration `{text}`"));
-    let (sign, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1.0, rest),
-        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Ok(0);
-    }
-    let mut nanoseconds = match rest {
-        "" => return wrong(),
-        _ => 0.0,
-    };
-    while !rest.is_empty() {
-        let Some((part, after)) = part(rest) else { return wrong() };
-        (nanoseconds, rest) = (nanoseconds + part, after);
-    }
-    match nanoseconds < i64::MAX as f64 {
-        true => Ok((sign * nanoseconds) as i64),
-        false => wrong(),
-    }
-}
-
-/// The first number with its unit, in nanoseconds, and what follows.
-fn part(text: &str) -> Option<(f64, &str)> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-    let (number, rest) = text.split_at(digits);
-    let word = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-    let (unit, after) = rest.split_at(word);
-    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
-    Some((number.parse::<f64>().ok()? * factor, after))
+    oci::duration::parse(text).or_else(|_| invalid(format!("invalid duration `{text}`")))
 }
 
 impl FromStr for TimeOffsets {

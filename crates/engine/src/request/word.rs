@@ -32,45 +32,9 @@ impl FromStr for Stream {
     }
 }
 
-/// Signals 1 to 31 on every architecture that hull runs on, see signal(7).
-const SIGNALS: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
-    "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
-    "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-];
-
 /// The number of a signal: `SIGTERM`, `term`, `15`, `RTMIN+3`, `SIGRTMAX-1`.
 pub fn signal(text: &str) -> Result<i32> {
-    let upper = text.to_ascii_uppercase();
-    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    let known = SIGNALS.iter().position(|known| *known == name).map(|at| at as i32 + 1);
-    let number = known.or_else(|| alias(name)).or_else(|| real_time(name)).or_else(|| text.parse().ok());
-    match number {
-        Some(number @ 1..=64) => Ok(number),
-        _ => invalid(format!("invalid signal: {text}")),
-    }
-}
-
-fn alias(name: &str) -> Option<i32> {
-    match name {
-        "IOT" => Some(6),
-        "CLD" => Some(17),
-        "POLL" => Some(29),
-        _ => None,
-    }
-}
-
-/// The C library keeps 32 and 33, so that RTMIN is 34, as docker has it.
-fn real_time(name: &str) -> Option<i32> {
-    let offset = |text: &str| match text {
-        "" => Some(0),
-        _ => text[1..].parse::<u8>().ok().map(i32::from),
-    };
-    match (name.strip_prefix("RTMIN"), name.strip_prefix("RTMAX")) {
-        (Some(rest), _) if rest.is_empty() || rest.starts_with('+') => Some(34 + offset(rest)?),
-        (_, Some(rest)) if rest.is_empty() || rest.starts_with('-') => Some(64 - offset(rest)?),
-        _ => None,
-    }
+    oci::signal::parse(text).map(i32::from).or_else(|_| invalid(format!("invalid signal: {text}")))
 }
 
 /// `--detach-keys`: `ctrl-p,ctrl-q`, letters, as the bytes a terminal sends.

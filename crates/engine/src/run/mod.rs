@@ -14,9 +14,9 @@ mod relay;
 mod streams;
 mod terminal;
 
+use crate::Engine;
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
 use crate::request::{Pull, RunRequest, StreamsRequest, UserNamespace};
-use crate::{Engine, cleanup};
 use fault::Context;
 use runtime::{Exited, Overlay, Plan, Rootfs, Start, Status};
 use rustix::fd::BorrowedFd;
@@ -66,7 +66,7 @@ impl Engine {
         warn: &mut dyn FnMut(&str),
     ) -> Result<Outcome> {
         check(request, host)?;
-        cleanup::bury(&self.store)?;
+        self.bury()?;
         match self.try_run(request, host, warn) {
             Err(Ended::NotMappable(error)) if request.isolation.userns == UserNamespace::Auto => {
                 warn(&format!("{error}: the container shares the host's user namespace instead"));
@@ -94,7 +94,7 @@ impl Engine {
         drop(shared);
         let made = Made { engine: self, held: Some(held), remove: request.remove };
         sys::step!("engine.run.created");
-        write_cidfile(request.cidfile.as_deref(), &draft.id)?;
+        write_note(request.cidfile.as_deref(), &draft.id, "container ID")?;
         draft.warnings.iter().for_each(|warning| warn(warning));
         let (running, ends) = self.start(&plan, made.held(), &image, request, host)?;
         running.warnings().iter().for_each(|warning| warn(warning));
@@ -103,7 +103,7 @@ impl Engine {
             .slot()
             .update(|slot| slot.pid = Some(running.pid().as_raw_nonzero().get()))
             .map_err(from_store)?;
-        write_pidfile(request.pidfile.as_deref(), running.pid())?;
+        write_note(request.pidfile.as_deref(), &running.pid().as_raw_nonzero(), "pid")?;
         sys::step!("engine.run.started");
         let (exited, failure) = relay::attend(running, &request.streams, host, ends, &signals)?;
         Ok(self.finish(made, draft.slot, exited, failure, draft.id)?)
@@ -257,9 +257,7 @@ impl Made<'_> {
     }
 
     fn remove(&self, held: Option<Held>) -> Result<()> {
-        let Some(held) = held else { return Ok(()) };
-        self.engine.store.remove(held).map_err(from_store)?;
-        self.engine.store.empty_trash().map(drop).map_err(from_store)
+        held.map_or(Ok(()), |held| self.engine.discard(held))
     }
 }
 
@@ -296,14 +294,9 @@ fn keep_capabilities() -> Result<()> {
         .or_err(Kind::Permission, || "keep capabilities through changes of id".into())
 }
 
-fn write_cidfile(path: Option<&Path>, id: &ContainerId) -> Result<()> {
+/// `--cidfile`, `--pidfile`: what the caller wants to find in a file.
+fn write_note(path: Option<&Path>, note: &dyn std::fmt::Display, what: &str) -> Result<()> {
     let Some(path) = path else { return Ok(()) };
-    std::fs::write(path, id.to_string())
-        .or_err(Kind::Failed, || format!("write the container ID to `{}`", path.display()))
-}
-
-fn write_pidfile(path: Option<&Path>, pid: rustix::process::Pid) -> Result<()> {
-    let Some(path) = path else { return Ok(()) };
-    std::fs::write(path, pid.as_raw_nonzero().to_string())
-        .or_err(Kind::Failed, || format!("write the pid to `{}`", path.display()))
+    std::fs::write(path, note.to_string())
+        .or_err(Kind::Failed, || format!("write the {what} to `{}`", path.display()))
 }
