@@ -15,7 +15,7 @@
 //!
 //! docker save:  manifest.json [ArchiveImage], repositories, <id>/json (v1)
 //! OCI layout:   oci-layout (Layout), index.json (Index), blobs/sha256/<hex>
-//! runtime:      the runtime-spec `Spec`, from the oci-spec crate
+//! runtime:      config.json ──spec::read──▶ the runtime-spec `Spec`, whose types are the oci-spec crate's
 //! ```
 //!
 //! Invariants: a [`Digest`] is lower-case hex of its algorithm's length, so it is safe as a file
@@ -33,6 +33,7 @@ pub mod media;
 mod platform;
 mod reference;
 pub mod signal;
+pub mod spec;
 
 pub use change::Changes;
 pub use config::{ContainerConfig, Healthcheck, History, ImageConfig, RootFs};
@@ -63,6 +64,8 @@ pub enum Kind {
     Signal,
     /// Text that is no duration.
     Duration,
+    /// A document of the runtime specification.
+    Spec,
 }
 
 /// An error of this crate.
