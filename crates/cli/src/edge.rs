@@ -56,6 +56,7 @@ pub(crate) fn code_of(failure: &Failure, is_run: bool) -> i32 {
 pub(crate) fn tell(failure: &Failure) {
     match failure {
         Failure::OutputClosed => {}
+        Failure::Engine(error) if *error.kind() == engine::Kind::OutputClosed => {}
         Failure::Output(error) => print(&format!("error: write the output\ncaused by: {error}\n")),
         Failure::Mistake(mistake) => print(&text(&mistake.what, &[], mistake.hint.as_deref())),
         Failure::Engine(error) => {

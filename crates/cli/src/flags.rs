@@ -363,7 +363,10 @@ fn boolean(text: &str) -> Option<bool> {
 }
 
 fn text(word: OsString) -> Read<String> {
-    word.into_string().map_err(|word| Mistake::new(format!("argument {word:?} is not UTF-8")))
+    word.into_string().map_err(|word| {
+        let hint = "hull writes what it runs as JSON, which is UTF-8";
+        Mistake::new(format!("argument {word:?} is not UTF-8")).of_flag().with_hint(hint)
+    })
 }
 
 /// The nearest of some words, if it is near.

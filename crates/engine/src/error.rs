@@ -27,6 +27,8 @@ pub enum Kind {
     ReadOnly,
     /// The caller may not.
     Permission,
+    /// Nobody reads any more what a container writes.
+    OutputClosed,
     /// Any other refusal.
     Failed,
 }

@@ -19,6 +19,7 @@ mod error;
 pub mod hello;
 pub mod image;
 pub mod init;
+mod merged;
 pub mod request;
 mod rootfs;
 pub mod run;
@@ -58,6 +59,8 @@ pub fn exit_code(error: &Error) -> i32 {
     match error.kind() {
         Kind::ProgramNotFound => 127,
         Kind::ProgramNotExecutable => 126,
+        // What a shell shows of a program that SIGPIPE ended, as docker's.
+        Kind::OutputClosed => 128 + 13,
         _ => 125,
     }
 }

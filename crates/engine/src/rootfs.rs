@@ -2,12 +2,12 @@
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_runtime};
+use crate::merged::Merged;
 use fault::Context;
 use oci::DiffId;
 use runtime::Overlay;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags};
 use std::io::Read;
 use std::path::Path;
 
@@ -28,20 +28,13 @@ impl Engine {
     }
 }
 
-/// A file's bytes, its path resolved in the root; none if it is not there.
-pub(crate) fn read(root: impl AsFd, path: &Path) -> Result<Option<Vec<u8>>> {
+/// A file's bytes; none if it is not there.
+pub(crate) fn read(merged: &Merged, path: &Path) -> Result<Option<Vec<u8>>> {
     let what = || format!("read `{}` of the image", path.display());
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    // Not to be stuck on a fifo that an image calls passwd.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = match openat2(root, path, flags, Mode::empty(), resolve) {
-        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-        other => std::fs::File::from(other.or_err(Kind::Failed, what)?),
-    };
+    let Some(file) = merged.open(path).or_err(Kind::Failed, what)? else { return Ok(None) };
+    let file = std::fs::File::from(file);
     let mut bytes = Vec::new();
-    if file.metadata().or_err(Kind::Failed, what)?.is_file() {
-        file.take(LARGEST).read_to_end(&mut bytes).or_err(Kind::Failed, what)?;
-    }
+    file.take(LARGEST).read_to_end(&mut bytes).or_err(Kind::Failed, what)?;
     Ok(Some(bytes))
 }
 

@@ -92,13 +92,14 @@ impl Channel {
         let mut buffer = [0; PAYLOAD];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received =
-            recvmsg(&self.0, &mut [IoSliceMut::new(&mut buffer)], &mut control, RecvFlags::CMSG_CLOEXEC);
-        let length = match received {
-            Ok(received) => received.bytes,
-            // The peer was killed with a message of ours unread.
-            Err(Errno::CONNRESET) => 0,
-            Err(error) => return Err(error),
+        let mut receive = || {
+            let mut data = [IoSliceMut::new(&mut buffer)];
+            recvmsg(&self.0, &mut data, &mut control, RecvFlags::CMSG_CLOEXEC).map(|received| received.bytes)
+        };
+        let length = match receive() {
+            // The peer ended with a message of ours unread; its own last words are still to be read.
+            Err(Errno::CONNRESET) => receive()?,
+            other => other?,
         };
         let descriptors = control.drain().filter_map(rights).flatten().collect();
         let Some((tag, payload)) = buffer[..length].split_first() else { return Ok(None) };

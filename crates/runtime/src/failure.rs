@@ -32,13 +32,14 @@ pub(crate) enum Step {
     Identity,
     WorkDir,
     Streams,
+    Limit,
     Personality,
     Exec,
     ExecLookup,
 }
 
 /// Every step, by number, in words.
-const WORDS: [(Step, &str); 28] = [
+const WORDS: [(Step, &str); 29] = [
     (Step::Receive, "receive"),
     (Step::Join, "join namespace"),
     (Step::Unshare, "unshare"),
@@ -64,6 +65,7 @@ const WORDS: [(Step, &str); 28] = [
     (Step::Identity, "become user"),
     (Step::WorkDir, "change to working directory"),
     (Step::Streams, "set up standard streams"),
+    (Step::Limit, "set limit"),
     (Step::Personality, "set personality"),
     (Step::Exec, "exec"),
     (Step::ExecLookup, "exec"),
@@ -108,7 +110,7 @@ impl Failure {
     pub(crate) fn into_error(self) -> Error {
         match self.step {
             Step::Exec | Step::ExecLookup => self.into_exec_error(),
-            Step::WorkDir if self.errno == Errno::NOTDIR || self.errno == Errno::ACCESS => {
+            Step::WorkDir if self.errno == Errno::ACCESS => {
                 Error::new(Kind::NotExecutable, self.what()).caused_by(self.errno)
             }
             _ => crate::refused(self.errno, self.what()),

@@ -129,13 +129,16 @@ impl Plan {
             .map_err(|errno| refused(errno, "open the container's user namespace".into()))
     }
 
-    /// What a process in a user namespace may not raise for itself.
+    /// What a process in a user namespace may not raise for itself. The limits themselves come last of all: until
+    /// then the child is the runtime, whose descriptors and memory are not the program's.
     fn set_limits(&self, pid: Pid) -> Result<()> {
         for &(resource, soft, hard) in &self.process.rlimits {
-            let finite = |limit| (limit != u64::MAX).then_some(limit);
-            let limit = Rlimit { current: finite(soft), maximum: finite(hard) };
-            rustix::process::prlimit(Some(pid), resource, limit)
-                .map_err(|errno| refused(errno, format!("set limit {resource:?} to {soft}:{hard}")))?;
+            let now = rustix::process::getrlimit(resource);
+            if now.maximum.is_some_and(|most| most < hard) {
+                let raised = Rlimit { current: now.current, maximum: (hard != u64::MAX).then_some(hard) };
+                rustix::process::prlimit(Some(pid), resource, raised)
+                    .map_err(|errno| refused(errno, format!("raise limit {resource:?} to {soft}:{hard}")))?;
+            }
         }
         match self.process.oom_score_adj {
             Some(score) => write_proc(pid, "oom_score_adj", &score.to_string()),

@@ -48,6 +48,8 @@ pub trait Host {
     fn devices_below(&self, directory: &Path) -> io::Result<Vec<(PathBuf, Node)>>;
     /// The mount that a path is on, links followed.
     fn mount_of(&self, path: &Path) -> io::Result<SourceMount>;
+    /// CLOCK_MONOTONIC and CLOCK_BOOTTIME, nanoseconds.
+    fn uptime(&self) -> (i64, i64);
     /// CPUs that this process may use.
     fn cpus(&self) -> io::Result<u32>;
     /// CPUs a group of processes can be given, as `0-3,7`.
@@ -87,6 +89,15 @@ impl Host for LiveHost {
         let mounts = text.lines().filter_map(mount).filter(|mount| path.starts_with(&mount.point));
         // Of those at one place the last is on top.
         mounts.max_by_key(|mount| mount.point.as_os_str().len()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn uptime(&self) -> (i64, i64) {
+        use rustix::time::{ClockId, clock_gettime};
+        let now = |clock| {
+            let time = clock_gettime(clock);
+            time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
+        };
+        (now(ClockId::Monotonic), now(ClockId::Boottime))
     }
 
     fn cpus(&self) -> io::Result<u32> {

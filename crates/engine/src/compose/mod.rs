@@ -18,6 +18,7 @@
 mod devices;
 mod etc;
 mod host;
+mod ids;
 mod mounts;
 mod namespaces;
 mod process;
@@ -28,13 +29,14 @@ mod user;
 
 pub use etc::{hostname_file, hosts_file, resolv_file};
 pub use host::{Host, LiveHost, Node, SourceMount};
+pub use ids::{IdMaps, mapping};
 pub use process::hostname;
 pub use security::Selinux;
 pub use user::{User, resolve_user};
 
-use crate::request::{IdMap, Network, RunRequest, UserNamespace};
+use crate::request::{Network, RunRequest, UserNamespace};
 use oci::ContainerConfig;
-use oci::runtime::{Linux, LinuxIdMapping, LinuxIdMappingBuilder, Root, Spec};
+use oci::runtime::{Linux, Root, Spec};
 use seccomp::Capabilities;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -67,8 +69,8 @@ pub struct Facts<'a> {
     pub id: &'a str,
     /// Whom it runs as, see [`resolve_user`].
     pub user: &'a User,
-    /// Its map of user and group ids; empty: no user namespace of its own.
-    pub id_maps: &'a [IdMap],
+    /// Its maps of ids; empty: no user namespace of its own.
+    pub id_maps: &'a IdMaps,
     /// `cgroupsPath`
     pub cgroup: &'a str,
     /// Major and minor version of the kernel.
@@ -147,6 +149,8 @@ pub fn user_namespace(request: &RunRequest) -> &UserNamespace {
 /// defaults where both are.
 pub fn compose(request: &RunRequest, image: &ContainerConfig, facts: &Facts<'_>) -> Result<Composed> {
     check(request)?;
+    ids::check(facts.user, facts)?;
+    namespaces::check_time(request, facts)?;
     let mut warnings = Vec::new();
     let (mounts, create) = mounts::mounts(request, facts)?;
     let capabilities = security::capabilities(&request.isolation, facts)?;
@@ -156,7 +160,8 @@ pub fn compose(request: &RunRequest, image: &ContainerConfig, facts: &Facts<'_>)
     let mut linux = Linux::default();
     linux.set_namespaces(Some(namespaces::namespaces(request, facts)?));
     linux.set_time_offsets(request.isolation.time.as_ref().map(namespaces::time_offsets));
-    linux.set_uid_mappings(id_maps(facts)).set_gid_mappings(id_maps(facts));
+    linux.set_uid_mappings(ids::mappings(&facts.id_maps.users, facts));
+    linux.set_gid_mappings(ids::mappings(&facts.id_maps.groups, facts));
     linux.set_cgroups_path(Some(facts.cgroup.into()));
     linux.set_resources(Some(resources::resources(request, facts, &mut warnings)?));
     linux.set_devices(Some(devices::devices(request, facts)?));
@@ -196,15 +201,6 @@ fn check(request: &RunRequest) -> Result<()> {
         }
     }
     process::check(request)
-}
-
-fn id_maps(facts: &Facts<'_>) -> Option<Vec<LinuxIdMapping>> {
-    let map = |one: &IdMap| {
-        let map = LinuxIdMappingBuilder::default().container_id(one.inside).host_id(one.host).size(one.size);
-        map.build().unwrap_or_default() // all members have defaults: it does not fail
-    };
-    let own = !facts.id_maps.is_empty() && facts.joined.user.is_none();
-    own.then(|| facts.id_maps.iter().map(map).collect())
 }
 
 fn annotations(request: &RunRequest) -> Result<Option<HashMap<String, String>>> {

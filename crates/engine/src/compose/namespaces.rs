@@ -81,6 +81,38 @@ pub(super) fn owns_ipc(request: &RunRequest) -> bool {
     !matches!(request.isolation.ipc, IpcNamespace::Host | IpcNamespace::Container(_))
 }
 
+/// Half of KTIME_SEC_MAX of linux/ktime.h, nanoseconds: beyond, the kernel refuses a clock, see kernel/time/namespace.c.
+const LATEST: i64 = i64::MAX / 2;
+
+/// A clock must not stand before zero, nor beyond what the kernel counts.
+pub(super) fn check_time(request: &RunRequest, facts: &Facts<'_>) -> Result<()> {
+    let Some(offsets) = &request.isolation.time else { return Ok(()) };
+    let (monotonic, boottime) = facts.host.uptime();
+    for (clock, now, offset) in
+        [("monotonic", monotonic, offsets.monotonic), ("boottime", boottime, offsets.boottime)]
+    {
+        let hours = |nanoseconds: i64| nanoseconds / 3_600_000_000_000;
+        match now.checked_add(offset) {
+            Some(then) if then < 0 => {
+                return invalid(format!(
+                    "the clock `{clock}` cannot stand before 0: it is at {} h here, and {} h are taken off",
+                    hours(now),
+                    hours(offset).unsigned_abs()
+                ));
+            }
+            Some(then) if then <= LATEST => {}
+            _ => {
+                return invalid(format!(
+                    "the clock `{clock}` cannot stand at more than {} h: {} h are added",
+                    hours(LATEST),
+                    hours(offset)
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Nanoseconds to the runtime-spec's seconds and nanoseconds; the latter are never negative there.
 pub(super) fn time_offsets(offsets: &TimeOffsets) -> HashMap<String, LinuxTimeOffset> {
     let offset = |nanoseconds: i64| {

@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 
 /// Less and a container does not start.
 const MEMORY_MIN: u64 = 6 << 20;
+/// PID_MAX_LIMIT of linux/threads.h: the kernel counts no more processes, and takes no larger limit.
+const PIDS_MAX: i64 = 4 << 20;
+/// A hundredth of a CPU: the kernel measures out no less in a period.
+const CPUS_MIN: u64 = 10_000_000;
 /// Microseconds: the period in which `--cpus` is measured out.
 const PERIOD: u64 = 100_000;
 
@@ -23,15 +27,19 @@ pub(super) fn resources(
     resources.set_devices(Some(devices::rules(request, facts)?));
     resources.set_memory(memory(limits, warnings)?).set_cpu(cpu(limits, facts)?);
     resources.set_block_io(block_io(limits, facts)?);
-    resources.set_pids(limits.pids.filter(|most| *most > 0).map(pids));
+    resources.set_pids(pids(limits)?);
     Ok(resources)
 }
 
 /// 0 and -1 are no limit, and a new group has none.
-fn pids(most: i64) -> LinuxPids {
+fn pids(limits: &LimitsRequest) -> Result<Option<LinuxPids>> {
+    let Some(most) = limits.pids.filter(|most| *most > 0) else { return Ok(None) };
+    if most > PIDS_MAX {
+        return invalid(format!("the maximum allowed pids-limit is {PIDS_MAX}, requested: {most}"));
+    }
     let mut pids = LinuxPids::default();
     pids.set_limit(most);
-    pids
+    Ok(Some(pids))
 }
 
 fn memory(limits: &LimitsRequest, warnings: &mut Vec<String>) -> Result<Option<LinuxMemory>> {
@@ -125,7 +133,7 @@ fn check_cpu(limits: &LimitsRequest, facts: &Facts<'_>) -> Result<()> {
 
 fn check_number(nano: u64, facts: &Facts<'_>) -> Result<()> {
     let number = facts.host.cpus().map_err(|cause| unknown("count the CPUs", cause))?;
-    match nano <= u64::from(number) * 1_000_000_000 {
+    match (CPUS_MIN..=u64::from(number) * 1_000_000_000).contains(&nano) {
         true => Ok(()),
         false => invalid(format!(
             "range of CPUs is from 0.01 to {number}.00, as there are only {number} CPUs available"

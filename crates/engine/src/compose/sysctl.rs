@@ -34,7 +34,7 @@ pub(super) fn sysctls(request: &RunRequest, facts: &Facts<'_>) -> Result<Option<
 
 /// The kernel takes no group that the user namespace does not map; docker leaves the range out then.
 fn largest_group(facts: &Facts<'_>) -> u32 {
-    let first = facts.id_maps.iter().find(|map| map.inside == 0);
+    let first = facts.id_maps.groups.iter().find(|map| map.inside == 0);
     match (facts.id_maps.is_empty(), first) {
         (true, _) => i32::MAX as u32,
         (false, Some(map)) => map.size - 1,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::request::{
-    DeviceRequest, DeviceRule, IpcNamespace, LimitsRequest, MountRequest, MountSource, Namespace,
+    DeviceRequest, DeviceRule, IdMap, IpcNamespace, LimitsRequest, MountRequest, MountSource, Namespace,
     ReadOnlyRecursive, Relabel, Seccomp, TimeOffsets, Ulimit,
 };
 use serde_json::{Value, json};
@@ -48,6 +48,10 @@ impl Host for Fake {
         Ok(SourceMount { point: if shared { "/shared".into() } else { "/".into() }, shared, slave: false })
     }
 
+    fn uptime(&self) -> (i64, i64) {
+        (3600 * 1_000_000_000, 7200 * 1_000_000_000)
+    }
+
     fn cpus(&self) -> io::Result<u32> {
         Ok(4)
     }
@@ -90,11 +94,12 @@ fn run_in(world: &World, request: &RunRequest) -> Result<Composed> {
         hosts: "/c/hosts".into(),
         resolv: "/c/resolv.conf".into(),
     };
-    let maps = if world.host_ids { &[][..] } else { &[MAP] };
+    let map = if world.host_ids { Vec::new() } else { vec![MAP] };
+    let maps = IdMaps { users: map.clone(), groups: map };
     let facts = Facts {
         id: ID,
         user: &root(),
-        id_maps: maps,
+        id_maps: &maps,
         cgroup: "/hull/4f3c",
         kernel: (6, 18),
         capabilities: Capabilities::ALL,

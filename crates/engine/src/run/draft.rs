@@ -1,9 +1,10 @@
 //! A container that is decided and not yet there.
 
 use super::joined;
-use crate::compose::{self, Composed, EtcFiles, Facts, LiveHost, User};
+use crate::compose::{self, Composed, EtcFiles, Facts, IdMaps, LiveHost, User};
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
-use crate::request::{IdMap, Network, RunRequest, UserNamespace};
+use crate::merged::Merged;
+use crate::request::{Network, RunRequest, UserNamespace};
 use crate::{Engine, rootfs};
 use fault::Context;
 use oci::ContainerConfig;
@@ -56,7 +57,7 @@ impl Engine {
         let cgroup = format!("{}/{id}", request.limits.cgroup_parent.as_deref().unwrap_or(CGROUP_PARENT));
         let mut slot = Claimed(Some(self.claim(&id, &cgroup)?));
         let joined = joined::find(self, request)?;
-        let id_maps = joined.id_maps.clone().map_or_else(|| id_maps(request, slot.slot().range()), Ok)?;
+        let id_maps = joined.id_maps.clone().unwrap_or_else(|| id_maps(request, slot.slot().range()));
         let uname = rustix::system::uname();
         let hostname = uname.nodename().to_string_lossy();
         let etc = self.etc_paths(&id);
@@ -83,10 +84,12 @@ impl Engine {
 
     /// `-u`, or the image's user, by the passwd and group files that the container will see.
     fn resolve_user(&self, request: &RunRequest, config: &ContainerConfig, image: &Image) -> Result<User> {
-        let root = self.layers_of(&image.record.layers)?.view().map_err(from_runtime)?;
-        let passwd = rootfs::read(&root, Path::new("etc/passwd"))?;
-        let group = rootfs::read(&root, Path::new("etc/group"))?;
-        let spec = request.process.user.as_deref().unwrap_or(&config.user);
+        let layers = self.layers_of(&image.record.layers)?.open_layers().map_err(from_runtime)?;
+        let merged = Merged::new(layers);
+        let passwd = rootfs::read(&merged, Path::new("etc/passwd"))?;
+        let group = rootfs::read(&merged, Path::new("etc/group"))?;
+        let spec = request.process.user.clone().or_else(|| kept_user(request));
+        let spec = spec.as_deref().unwrap_or(&config.user);
         compose::resolve_user(spec, &request.process.groups, passwd.as_deref(), group.as_deref())
             .map_err(from_compose)
     }
@@ -175,29 +178,19 @@ fn etc_files(request: &RunRequest, facts: &Facts<'_>) -> store::EtcFiles {
     }
 }
 
-/// The map for `--userns`. The caller of `keep-id` is root for now: its ids are 0.
-fn id_maps(request: &RunRequest, range: IdRange) -> Result<Vec<IdMap>> {
-    let line = |inside, host, size| IdMap { inside, host, size };
-    Ok(match compose::user_namespace(request) {
-        UserNamespace::Host => Vec::new(),
-        UserNamespace::Auto => vec![line(0, range.first, range.size)],
-        UserNamespace::KeepId { uid, gid } => {
-            let kept = uid.or(*gid).unwrap_or(0);
-            if gid.is_some_and(|gid| gid != kept) {
-                return Err(Error::new(
-                    Kind::Unsupported,
-                    "`keep-id` with a group id other than the user id",
-                ));
-            }
-            let below = line(0, range.first, kept);
-            let above = line(kept + 1, range.first + kept + 1, range.size.saturating_sub(kept + 1));
-            [below, line(kept, rustix::process::getuid().as_raw(), 1), above]
-                .into_iter()
-                .filter(|l| l.size > 0)
-                .collect()
-        }
-        UserNamespace::Mapped(maps) => maps.clone(),
-    })
+/// Who keeps ids by number wants to be who has them, as podman has it.
+fn kept_user(request: &RunRequest) -> Option<String> {
+    match compose::user_namespace(request) {
+        UserNamespace::KeepId { uid: None, gid: None } => None,
+        UserNamespace::KeepId { uid, gid } => Some(format!("{}:{}", uid.unwrap_or(0), gid.unwrap_or(0))),
+        _ => None,
+    }
+}
+
+/// The caller of `keep-id` is who runs hull: root, for now.
+fn id_maps(request: &RunRequest, range: IdRange) -> IdMaps {
+    let caller = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+    IdMaps::new(request, (range.first, range.size), caller)
 }
 
 /// The ranges that the administrator gave to users: never a container's.

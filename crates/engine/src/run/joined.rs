@@ -1,11 +1,11 @@
 //! Namespaces of other containers: `--pid container:NAME` and its like.
 
 use crate::Engine;
-use crate::compose::Joined;
+use crate::compose::{self, IdMaps, Joined};
 use crate::error::{Error, Kind, Result};
 use crate::request::{IdMap, IpcNamespace, Namespace, Network, RunRequest};
 use fault::Context;
-use oci::runtime::{LinuxIdMapping, LinuxIdMappingBuilder, Spec};
+use oci::runtime::Spec;
 use std::path::PathBuf;
 use store::State;
 
@@ -13,7 +13,7 @@ use store::State;
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) paths: Joined,
-    pub(super) id_maps: Option<Vec<IdMap>>,
+    pub(super) id_maps: Option<IdMaps>,
 }
 
 /// Looks up the containers whose namespaces a request wants to share.
@@ -69,8 +69,11 @@ impl Found {
         if theirs.or_err(Kind::Failed, failed)? == ours.or_err(Kind::Failed, failed)? {
             return Ok(());
         }
-        let text = std::fs::read_to_string(format!("/proc/{pid}/uid_map")).or_err(Kind::Failed, failed)?;
-        let maps: Vec<_> = text.lines().filter_map(parse).collect();
+        let read = |name: &str| -> Result<Vec<IdMap>> {
+            let text = std::fs::read_to_string(format!("/proc/{pid}/{name}")).or_err(Kind::Failed, failed)?;
+            Ok(text.lines().filter_map(parse).collect())
+        };
+        let maps = IdMaps { users: read("uid_map")?, groups: read("gid_map")? };
         match &self.id_maps {
             Some(other) if *other != maps => Err(Error::new(
                 Kind::Invalid,
@@ -86,18 +89,8 @@ impl Found {
     /// The runtime must know whom the container's root is on the host, although it makes no map.
     pub(super) fn tell_map(&self, spec: &mut Spec) {
         let (Some(maps), Some(linux)) = (&self.id_maps, spec.linux_mut()) else { return };
-        let maps: Vec<LinuxIdMapping> = maps
-            .iter()
-            .filter_map(|map| {
-                LinuxIdMappingBuilder::default()
-                    .container_id(map.inside)
-                    .host_id(map.host)
-                    .size(map.size)
-                    .build()
-                    .ok()
-            })
-            .collect();
-        linux.set_uid_mappings(Some(maps.clone())).set_gid_mappings(Some(maps));
+        let lines = |maps: &[IdMap]| Some(maps.iter().map(compose::mapping).collect());
+        linux.set_uid_mappings(lines(&maps.users)).set_gid_mappings(lines(&maps.groups));
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod draft;
 mod joined;
+mod keys;
 mod pump;
 mod relay;
 mod streams;
@@ -105,7 +106,7 @@ impl Engine {
             .map_err(from_store)?;
         write_note(request.pidfile.as_deref(), &running.pid().as_raw_nonzero(), "pid")?;
         sys::step!("engine.run.started");
-        let (exited, failure) = relay::attend(running, &request.streams, host, ends, &signals)?;
+        let (exited, failure) = relay::attend(running, &request.streams, host, ends, &signals, warn)?;
         Ok(self.finish(made, draft.slot, exited, failure, draft.id)?)
     }
 

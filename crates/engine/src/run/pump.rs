@@ -40,8 +40,10 @@ enum Way {
 pub(super) enum Turn {
     /// Something moved, or will.
     On,
-    /// No more input, or nobody to read the output.
+    /// No more input.
     Done,
+    /// The output takes no more, for this reason.
+    Refused(Errno),
 }
 
 impl<From: AsFd, To: AsFd> Pump<From, To> {
@@ -75,8 +77,13 @@ impl<From: AsFd, To: AsFd> Pump<From, To> {
         &mut self.buffer
     }
 
+    /// Moves what can be moved now, after poll(2) said so.
+    pub(super) fn turn(&mut self) -> Turn {
+        if self.ready { self.unload() } else { self.load() }
+    }
+
     /// Takes in what is there, after poll(2) said so.
-    pub(super) fn load(&mut self) -> Turn {
+    fn load(&mut self) -> Turn {
         if self.way == Way::Splice {
             self.ready = true;
             return Turn::On;
@@ -98,7 +105,7 @@ impl<From: AsFd, To: AsFd> Pump<From, To> {
     }
 
     /// Gives out, after poll(2) said so.
-    pub(super) fn unload(&mut self) -> Turn {
+    fn unload(&mut self) -> Turn {
         match self.way {
             Way::Splice => self.splice(),
             Way::Copy => self.write(),
@@ -114,7 +121,7 @@ impl<From: AsFd, To: AsFd> Pump<From, To> {
                 self.way = Way::Copy; // e.g. a pipe opened for appending
                 Turn::On
             }
-            Err(_) => Turn::Done,
+            Err(errno) => Turn::Refused(errno),
         }
     }
 
@@ -123,7 +130,7 @@ impl<From: AsFd, To: AsFd> Pump<From, To> {
         match write(&self.to, &rest[..rest.len().min(self.most)]) {
             Ok(length) => self.written += length,
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(_) => return Turn::Done,
+            Err(errno) => return Turn::Refused(errno),
         }
         self.ready = self.written < self.buffer.len();
         Turn::On

@@ -1,6 +1,7 @@
 //! The loop of a container in the foreground: its streams, our signals, its end.
 
 use super::HostStreams;
+use super::keys::Keys;
 use super::pump::{Pump, Turn};
 use super::terminal::{Raw, size_of};
 use crate::error::{Error, Kind, Result, from_runtime};
@@ -62,19 +63,22 @@ pub(super) struct Ends {
     pub(super) error: Option<OwnedFd>,
 }
 
-/// Runs the loop until the container has ended and its output is through.
+/// Runs the loop until the container has ended and its output is through; says why there was no program, or why
+/// its output was lost.
 pub(super) fn attend(
     running: Running,
     request: &StreamsRequest,
     host: HostStreams<'_>,
     ends: Ends,
     signals: &Signals,
+    warn: &mut dyn FnMut(&str),
 ) -> Result<(Exited, Option<Error>)> {
     let mut relay = Relay {
         running,
         request,
         host,
         signals,
+        warn,
         input: ends.input.map(|to| Pump::new(host.input, to, true)),
         output: ends.output.map(|from| Pump::new(from, host.output, false)),
         error: ends.error.map(|from| Pump::new(from, host.error, false)),
@@ -82,7 +86,8 @@ pub(super) fn attend(
         raw: None,
         failure: None,
         interrupts: 0,
-        detach_prefix: 0,
+        keys: Keys::new(&request.detach_keys),
+        told: false,
     };
     while !relay.turn()? {}
     let Relay { running, failure, .. } = relay;
@@ -94,16 +99,18 @@ struct Relay<'a> {
     request: &'a StreamsRequest,
     host: HostStreams<'a>,
     signals: &'a Signals,
+    warn: &'a mut dyn FnMut(&str),
     input: Option<Pump<BorrowedFd<'a>, OwnedFd>>,
     output: Option<Pump<OwnedFd, BorrowedFd<'a>>>,
     error: Option<Pump<OwnedFd, BorrowedFd<'a>>>,
     master: Option<OwnedFd>,
     raw: Option<Raw<'a>>,
-    /// Why the program never ran.
+    /// Why the program never ran, or had to end.
     failure: Option<Error>,
     interrupts: u32,
-    /// How many of the detach keys were typed in a row.
-    detach_prefix: usize,
+    keys: Keys<'a>,
+    /// The user knows that nothing can be detached from yet.
+    told: bool,
 }
 
 /// What the loop waits for, in the order of the poll set.
@@ -127,8 +134,8 @@ impl Relay<'_> {
                 Awaited::Signal => self.pass_signals()?,
                 Awaited::Child => self.hear_child()?,
                 Awaited::Input => self.pump_input(),
-                Awaited::Output => pump(&mut self.output),
-                Awaited::Error => pump(&mut self.error),
+                Awaited::Output => self.pump_output()?,
+                Awaited::Error => self.pump_error()?,
             }
         }
         // What was written before the end is in the pipes: nothing more to come, nothing on its way.
@@ -227,67 +234,47 @@ impl Relay<'_> {
 
     fn pump_input(&mut self) {
         let Some(pump) = &mut self.input else { return };
-        let turn = if pump.is_loaded() { pump.unload() } else { pump.load() };
-        if turn == Turn::Done {
+        let loads = !pump.is_loaded();
+        if pump.turn() != Turn::On {
             self.input = None; // closes the container's standard input
-        } else if self.master.is_some() && pump.is_loaded() {
-            hold_back(pump.pending(), &self.request.detach_keys, &mut self.detach_prefix);
+        } else if loads && self.master.is_some() && self.keys.hold_back(pump.pending()) {
+            self.tell_of_detaching();
         }
     }
-}
 
-/// The keys that detach are reserved: there is nothing to detach from yet, and they do not reach the container,
-/// so that no habit breaks when there is. Keys that only begin like them are passed on.
-fn hold_back(typed: &mut Vec<u8>, keys: &[u8], prefix: &mut usize) {
-    if keys.is_empty() {
-        return;
-    }
-    let mut passed = Vec::with_capacity(typed.len() + *prefix);
-    for &key in typed.iter() {
-        if key == keys[*prefix] {
-            *prefix = (*prefix + 1) % keys.len();
-            continue;
+    /// Once, and on a terminal that begins lines where they begin.
+    fn tell_of_detaching(&mut self) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
         }
-        passed.extend(&keys[..*prefix]);
-        *prefix = usize::from(key == keys[0]);
-        passed.extend((*prefix == 0).then_some(key));
-    }
-    *typed = passed;
-}
-
-fn pump(slot: &mut Option<Pump<OwnedFd, BorrowedFd<'_>>>) {
-    let Some(pump) = slot else { return };
-    let turn = if pump.is_loaded() { pump.unload() } else { pump.load() };
-    if turn == Turn::Done {
-        *slot = None;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn type_in(pieces: &[&[u8]]) -> Vec<u8> {
-        let mut prefix = 0;
-        let mut passed = Vec::new();
-        for piece in pieces {
-            let mut typed = piece.to_vec();
-            hold_back(&mut typed, &[16, 17], &mut prefix);
-            passed.extend(typed);
-        }
-        passed
+        let was_raw = self.raw.take().is_some();
+        (self.warn)(
+            "the detach keys are reserved: a container cannot be detached from yet, and goes on here",
+        );
+        self.raw = if was_raw { Raw::enter(self.host.input) } else { None };
     }
 
-    #[test]
-    fn the_detach_keys_do_not_reach_the_container() {
-        assert_eq!(type_in(&[b"a\x10\x11b"]), b"ab");
-        assert_eq!(type_in(&[b"a\x10", b"\x11b"]), b"ab");
+    fn pump_output(&mut self) -> Result<()> {
+        let turn = self.output.as_mut().map_or(Turn::Done, Pump::turn);
+        self.heed(turn, "output")?;
+        self.output = self.output.take().filter(|_| turn == Turn::On);
+        Ok(())
     }
 
-    #[test]
-    fn keys_that_only_begin_like_them_do() {
-        assert_eq!(type_in(&[b"\x10x"]), b"\x10x");
-        assert_eq!(type_in(&[b"\x10\x10\x11"]), b"\x10");
-        assert_eq!(type_in(&[b"\x10", b"\x10x"]), b"\x10\x10x");
+    fn pump_error(&mut self) -> Result<()> {
+        let turn = self.error.as_mut().map_or(Turn::Done, Pump::turn);
+        self.heed(turn, "error")?;
+        self.error = self.error.take().filter(|_| turn == Turn::On);
+        Ok(())
+    }
+
+    /// Output that is lost ends the container, as it ends docker's client: nothing keeps it running without us. It
+    /// is killed before its pipe is closed, or it would still complain of that.
+    fn heed(&mut self, turn: Turn, stream: &str) -> Result<()> {
+        let Turn::Refused(errno) = turn else { return Ok(()) };
+        let kind = if errno == Errno::PIPE { Kind::OutputClosed } else { Kind::Failed };
+        let lost = || Error::new(kind, format!("write the container's standard {stream}")).caused_by(errno);
+        self.failure.get_or_insert_with(lost);
+        self.kill(Signal::KILL.as_raw())
     }
 }

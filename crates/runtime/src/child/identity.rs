@@ -5,7 +5,7 @@ use crate::failure::Step;
 use crate::plan::{Label, ProcessPlan};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, openat};
-use rustix::process::{Signal, set_parent_process_death_signal, umask};
+use rustix::process::{Rlimit, Signal, set_parent_process_death_signal, setrlimit, umask};
 use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use sys::process::{drop_from_bounding_set, raise_ambient, set_capabilities};
 
@@ -23,6 +23,15 @@ pub(super) fn open_label<'a>(root: &OwnedFd, label: &'a Label) -> Result<(OwnedF
     openat(root, path.as_str(), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
         .map(|file| (file, label))
         .during(Step::Label, &label.text)
+}
+
+/// Sets the limits of setrlimit(2). What is done after this opens nothing.
+pub(super) fn limit(process: &ProcessPlan) -> Result<()> {
+    let finite = |limit| (limit != u64::MAX).then_some(limit);
+    process.rlimits.iter().try_for_each(|&(resource, soft, hard)| {
+        setrlimit(resource, Rlimit { current: finite(soft), maximum: finite(hard) })
+            .during(Step::Limit, format!("{resource:?} to {soft}:{hard}"))
+    })
 }
 
 /// Takes on the user's ids and capabilities, the filter and the last few settings; in the one order that works:

@@ -120,6 +120,7 @@ impl Child<'_> {
             sys::process::set_personality(persona).during(Step::Personality, format!("{persona:#x}"))?;
         }
         let label = process.label.as_ref().map(|label| identity::open_label(root, label)).transpose()?;
+        identity::limit(process)?;
         identity::become_user(process, label)
     }
 

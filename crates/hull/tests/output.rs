@@ -1,0 +1,92 @@
+//! What becomes of a container whose output nobody can take, and of the keys at its terminal.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::process::{Output, Stdio};
+use support::{Sandbox, Terminal, text};
+
+/// A run whose standard output is a device that is always full.
+fn into_full(sandbox: &Sandbox, args: &[&str]) -> Output {
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    sandbox.command(args).stdout(full).stderr(Stdio::piped()).output().unwrap()
+}
+
+#[test]
+fn output_that_cannot_be_written_is_told_once_and_ends_the_container() {
+    let sandbox = Sandbox::new();
+    for script in ["echo hi", "while :; do echo hi; done"] {
+        let output = into_full(&sandbox, &["run", "--rm", "bb", "sh", "-c", script]);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{script}: {told}");
+        let expected = "error: write the container's standard output\ncaused by: No space left on device (os error 28)\n";
+        assert_eq!(told, expected, "{script}");
+    }
+    sandbox.assert_clean();
+}
+
+#[test]
+fn a_list_that_cannot_be_written_is_told() {
+    let sandbox = Sandbox::new();
+    for list in [&["images"][..], &["ps"], &["inspect", "bb"], &["version"], &["run", "--help"]] {
+        let output = into_full(&sandbox, list);
+        let told = text(&output.stderr);
+        assert!(output.status.code().is_some_and(|code| code > 0), "{list:?}: {told}");
+        assert!(told.starts_with("error: ") && told.contains("No space left"), "{list:?}: {told}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_ends_the_container_without_a_word() {
+    let sandbox = Sandbox::new();
+    let script = "while :; do echo x; done";
+    let mut child = sandbox
+        .command(&["run", "--rm", "bb", "sh", "-c", script])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut reader = child.stdout.take().unwrap();
+    reader.read_exact(&mut [0; 2]).unwrap();
+    drop(reader);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(141), ""));
+    sandbox.assert_clean();
+}
+
+#[test]
+fn the_detach_keys_are_reserved_and_the_user_is_told_once() {
+    let sandbox = Sandbox::new();
+    let mut terminal = Terminal::start(sandbox.command(&["run", "--rm", "-it", "bb", "sh"]));
+    terminal.expect("# ");
+    terminal.send("\x10\x11");
+    terminal.expect("cannot be detached from yet");
+    terminal.send("\x10\x11echo still $((40 + 2))\n");
+    let between = terminal.expect("still 42");
+    assert!(!between.contains("detached"), "told twice: {between}");
+    terminal.send("exit 6\n");
+    assert_eq!(terminal.wait(), 6);
+    sandbox.assert_clean();
+}
+
+#[test]
+fn detach_keys_can_be_others_or_none() {
+    let sandbox = Sandbox::new();
+    for (keys, typed, read) in [
+        ("", "\x10\x11", "<10 11>"),
+        ("ctrl-p,ctrl-q", "\x10\x11xy", "<78 79>"),
+        ("a,b", "\x10\x11", "<10 11>"),
+    ] {
+        let script = "stty raw -echo; echo ready; echo \"<$(head -c 2 | od -An -tx1 | xargs)>\"";
+        let args = ["run", "--rm", "-it", "--detach-keys", keys, "bb", "sh", "-c", script];
+        let mut terminal = Terminal::start(sandbox.command(&args));
+        terminal.expect("ready");
+        terminal.send(typed);
+        terminal.expect(read);
+        assert_eq!(terminal.wait(), 0, "{keys}");
+    }
+    sandbox.assert_clean();
+}
