@@ -1,7 +1,9 @@
 //! `/dev`: a tmpfs filled before it is attached anywhere.
 //!
 //! The parent may make device nodes, a process in a user namespace may not; and on a tmpfs of the
-//! parent's they work even for the user namespace. One attach replaces a bind for each node.
+//! parent's they work even for the user namespace. One attach replaces a bind for each node. The
+//! parent's file system ids are the container's root's meanwhile, so that all of it belongs to that
+//! root without a map of ids, which tmpfs has only since Linux 6.3.
 
 use crate::child::make_file_system;
 use crate::plan::{Plan, Source};
@@ -57,7 +59,13 @@ fn fill(dev: &OwnedFd, plan: &Plan) -> std::result::Result<(), Failed> {
     if plan.process.terminal {
         node(dev, "console", FileType::RegularFile, Mode::from_raw_mode(0o600), 0)?;
     }
-    plan.devices.iter().try_for_each(|device| extra(dev, device))
+    plan.devices.iter().try_for_each(|device| extra(dev, device, owner(plan, device)))
+}
+
+/// Whom the device is to belong to, as the host counts; nobody said: whoever makes it.
+fn owner(plan: &Plan, device: &LinuxDevice) -> (Option<Uid>, Option<Gid>) {
+    let (uid, gid) = plan.namespaces.host_ids(device.uid().unwrap_or(0), device.gid().unwrap_or(0));
+    (device.uid().map(|_| Uid::from_raw(uid)), device.gid().map(|_| Gid::from_raw(gid)))
 }
 
 /// mknodat(2) applies the umask, so the mode is set again.
@@ -74,7 +82,11 @@ fn node(
 }
 
 /// A device that was asked for. One outside `/dev` would be made in the image's tree: refused there.
-fn extra(dev: &OwnedFd, device: &LinuxDevice) -> std::result::Result<(), Failed> {
+fn extra(
+    dev: &OwnedFd,
+    device: &LinuxDevice,
+    owner: (Option<Uid>, Option<Gid>),
+) -> std::result::Result<(), Failed> {
     let path = device.path();
     let failed = |errno| (errno, path.strip_prefix("/dev").unwrap_or(path).display().to_string());
     let name = path.strip_prefix("/dev").map_err(|_| failed(Errno::INVAL))?;
@@ -93,9 +105,8 @@ fn extra(dev: &OwnedFd, device: &LinuxDevice) -> std::result::Result<(), Failed>
         Err(Errno::EXIST) => return Ok(()),
         other => other.map_err(failed)?,
     }
-    let owner = (Uid::from_raw(device.uid().unwrap_or(0)), Gid::from_raw(device.gid().unwrap_or(0)));
     chmodat(dir, leaf, mode, AtFlags::empty())
-        .and_then(|()| chownat(dir, leaf, Some(owner.0), Some(owner.1), AtFlags::SYMLINK_NOFOLLOW))
+        .and_then(|()| chownat(dir, leaf, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW))
         .map_err(failed)
 }
 

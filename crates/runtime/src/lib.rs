@@ -22,6 +22,7 @@
 //! - If the parent dies the child dies: before its program by the end of the channel, after it by
 //!   the parent-death signal.
 
+mod aside;
 mod channel;
 mod child;
 mod dev;

@@ -12,9 +12,10 @@
 //! - `userxattr` stays off: the parent mounts, and it may write `trusted.overlay.*`, which no
 //!   process in the container can forge.
 
+use crate::aside::aside;
 use crate::{Error, Kind, Result, refused};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 use sys::mount::{self, FileSystem};
@@ -62,123 +63,118 @@ impl Overlay {
                 format!("{} layers: overlay takes {LAYERS}", self.lower.len()),
             ));
         }
-        let mut held = Vec::with_capacity(self.lower.len() + 3);
         let tree = mapped.map(|mapped| mapped_clone(&self.base, mapped.userns)).transpose()?;
-        let base = tree.as_ref().unwrap_or(&self.base);
-        let lower = self.open(base, &self.lower)?;
-        let upper = match &self.upper {
-            Some((upper, work)) => Some((open(base, upper)?, open(base, work)?)),
-            None => None,
-        };
-        let made = as_root_of(mapped, || self.mount(&lower, upper.as_ref(), tree.as_ref()))?;
-        held.extend(lower);
-        held.extend(upper.into_iter().flat_map(|(upper, work)| [upper, work]));
-        held.extend(tree);
-        Ok((made, held))
+        let stack = self.open(tree.as_ref().unwrap_or(&self.base))?;
+        let made = as_root_of(mapped, || self.mount(&stack, tree.as_ref()))?;
+        Ok((made, stack.into_descriptors().chain(tree).collect()))
     }
 
-    /// The layers alone, merged and read-only, as a detached mount: to look files up in, gone when closed.
+    /// The overlay before any container has it, a single layer as it is: to look files up in, gone when closed.
     pub fn view(&self) -> Result<OwnedFd> {
-        let lower = self.open(&self.base, &self.lower)?;
-        match lower.as_slice() {
-            [only] => {
-                only.try_clone().map_err(|cause| Error::new(Kind::Kernel, "open a layer").caused_by(cause))
-            }
-            several => self.mount(several, None, None),
+        match (self.lower.as_slice(), &self.upper) {
+            ([only], None) => open(&self.base, only),
+            _ => self.mount(&self.open(&self.base)?, None),
         }
     }
 
     /// The layers' directories, the topmost first.
     pub fn open_layers(&self) -> Result<Vec<OwnedFd>> {
-        self.open(&self.base, &self.lower)
+        self.lower.iter().map(|path| open(&self.base, path)).collect()
     }
 
-    fn open(&self, base: &OwnedFd, paths: &[PathBuf]) -> Result<Vec<OwnedFd>> {
-        paths.iter().map(|path| open(base, path)).collect()
-    }
-
-    /// By descriptor since Linux 6.13, by path since 6.8; before 6.15 overlay takes no directory of a detached mount, so
-    /// the id-mapped clone is attached where nobody sees it; and before 6.8 all directories are one string.
-    fn mount(
-        &self,
-        lower: &[OwnedFd],
-        upper: Option<&(OwnedFd, OwnedFd)>,
-        tree: Option<&OwnedFd>,
-    ) -> Result<OwnedFd> {
-        let unknown = |errno: &Errno| {
-            matches!(*errno, Errno::INVAL | Errno::BADF | Errno::OPNOTSUPP | Errno::NAMETOOLONG)
+    fn open(&self, base: &OwnedFd) -> Result<Stack> {
+        let lower = self.lower.iter().map(|path| open(base, path)).collect::<Result<_>>()?;
+        let upper = match &self.upper {
+            Some((upper, work)) => Some((open(base, upper)?, open(base, work)?)),
+            None => None,
         };
-        let by_parts = |handed| self.mount_by_parts(lower, upper, handed);
-        let mut made = by_parts(Handed::Descriptor);
-        if made.as_ref().is_err_and(unknown) {
-            made = by_parts(Handed::Path);
-        }
-        if let (true, Some(tree)) = (made.as_ref().is_err_and(unknown), tree) {
-            made = self.with_attached(tree, || by_parts(Handed::Path));
-        }
-        if made.as_ref().is_err_and(unknown) {
-            made = self.mount_whole(lower, upper);
-        }
-        made.map_err(|errno| refused(errno, "mount overlay".into()))
+        Ok(Stack { lower, upper, volatile: self.volatile })
     }
 
-    /// Acts while the clone is attached, over the work directory, in a mount namespace of this process's own.
-    fn with_attached<T>(
-        &self,
-        tree: &OwnedFd,
-        act: impl FnOnce() -> rustix::io::Result<T>,
-    ) -> rustix::io::Result<T> {
-        let place = self.upper.as_ref().map(|(_, work)| work).or(self.lower.first()).ok_or(Errno::INVAL)?;
+    /// By descriptor since Linux 6.13, by path since 6.8. Before 6.15 overlay takes no directory of a detached mount, and
+    /// before 6.8 it has to be attached itself to be made: both are done where nobody sees it.
+    fn mount(&self, stack: &Stack, tree: Option<&OwnedFd>) -> Result<OwnedFd> {
+        let mut made = stack.mount(Handed::Descriptor);
+        if made.as_ref().is_err_and(is_unknown) {
+            made = stack.mount(Handed::Path);
+        }
+        if made.as_ref().is_err_and(is_unknown) {
+            made = aside(|| self.mount_attached(tree));
+        }
+        made.map_err(|errno| match tree {
+            // Overlay takes id-mapped layers since Linux 5.19.
+            Some(_) if is_unknown(&errno) => {
+                Error::new(Kind::NotMappable, "mount overlay on layers with mapped ids").caused_by(errno)
+            }
+            _ => refused(errno, "mount overlay".into()),
+        })
+    }
+
+    /// In a mount namespace of this process's own. What was open before is of another and no good here, so all
+    /// is looked up anew; an id-mapped tree is attached over the work directory, which lies in it again.
+    fn mount_attached(&self, tree: Option<&OwnedFd>) -> rustix::io::Result<OwnedFd> {
         leave_hosts_mounts()?;
-        // Looked up anew: the descriptor's mount is the host's, and that is not ours any more.
-        let base = format!("/proc/self/fd/{}", self.base.as_raw_fd());
-        let place = std::fs::read_link(base).map_err(|_| Errno::NOENT)?.join(place);
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        mount::attach(tree, openat(rustix::fs::CWD, &place, flags, Mode::empty())?)?;
-        let done = act();
-        mount::unmount(&place, mount::UnmountFlags::DETACH)?;
-        done
+        let base = std::fs::read_link(format!("/proc/self/fd/{}", self.base.as_raw_fd()));
+        let mut base = directory(CWD, &base.map_err(|_| Errno::NOENT)?)?;
+        if let Some(tree) = tree {
+            let place =
+                self.upper.as_ref().map(|(_, work)| work).or(self.lower.first()).ok_or(Errno::INVAL)?;
+            mount::attach(tree, directory(&base, place)?)?;
+            base = directory(&base, place)?;
+        }
+        let stack = self.open(&base).map_err(|_| Errno::NOENT)?;
+        match stack.mount(Handed::Path) {
+            Err(errno) if is_unknown(&errno) => stack.mount_whole(),
+            made => made,
+        }
+    }
+}
+
+/// What is stacked, open.
+struct Stack {
+    lower: Vec<OwnedFd>,
+    upper: Option<(OwnedFd, OwnedFd)>,
+    volatile: bool,
+}
+
+impl Stack {
+    fn into_descriptors(self) -> impl Iterator<Item = OwnedFd> {
+        self.lower.into_iter().chain(self.upper.into_iter().flat_map(|(upper, work)| [upper, work]))
     }
 
-    fn mount_by_parts(
-        &self,
-        lower: &[OwnedFd],
-        upper: Option<&(OwnedFd, OwnedFd)>,
-        handed: Handed,
-    ) -> rustix::io::Result<OwnedFd> {
+    fn mount(&self, handed: Handed) -> rustix::io::Result<OwnedFd> {
         let fs = FileSystem::open("overlay")?;
-        for layer in lower {
+        for layer in &self.lower {
             handed.set(&fs, "lowerdir+", layer)?;
         }
-        if let Some((upper, work)) = upper {
+        if let Some((upper, work)) = &self.upper {
             handed.set(&fs, "upperdir", upper)?;
             handed.set(&fs, "workdir", work)?;
         }
         for (key, value) in [("redirect_dir", "off"), ("metacopy", "off"), ("index", "off")] {
             fs.set(key, value)?;
         }
-        if self.volatile && upper.is_some() {
+        if self.volatile && self.upper.is_some() {
             fs.flag("volatile")?;
         }
         fs.set("source", "overlay")?;
         fs.mount(0)
     }
 
-    /// The way of old kernels: one option string of at most a page, so directories are named as
-    /// briefly as can be, by number in `/proc/self/fd`; and the mount has to be attached to be made,
-    /// so it is done in a mount namespace of this process's own.
-    fn mount_whole(
-        &self,
-        lower: &[OwnedFd],
-        upper: Option<&(OwnedFd, OwnedFd)>,
-    ) -> rustix::io::Result<OwnedFd> {
-        let numbers: Vec<_> = lower.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
+    /// The way of old kernels, mount(2): one option string of at most a page, so directories are named as briefly
+    /// as can be, by number in `/proc/self/fd`.
+    fn mount_whole(&self) -> rustix::io::Result<OwnedFd> {
+        use rustix::mount::{MountFlags, mount};
+        let numbers: Vec<_> = self.lower.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
         let mut options = format!("lowerdir={},redirect_dir=off,metacopy=off,index=off", numbers.join(":"));
-        if let Some((upper, work)) = upper {
+        if let Some((upper, work)) = &self.upper {
             options += &format!(",upperdir={},workdir={}", upper.as_raw_fd(), work.as_raw_fd());
             options += if self.volatile { ",volatile" } else { "" };
         }
-        mount_aside(&options)
+        let options = std::ffi::CString::new(options).map_err(|_| Errno::INVAL)?;
+        rustix::process::chdir(c"/proc/self/fd")?;
+        mount(c"overlay", c"/proc", c"overlay", MountFlags::empty(), options.as_c_str())?;
+        mount::clone_tree(CWD, c"/proc", false)
     }
 }
 
@@ -198,26 +194,16 @@ impl Handed {
     }
 }
 
+/// What a kernel says that does not know this way.
+fn is_unknown(errno: &Errno) -> bool {
+    matches!(*errno, Errno::INVAL | Errno::BADF | Errno::OPNOTSUPP | Errno::NAMETOOLONG)
+}
+
 /// From here on what this process mounts is its own, and goes with it.
 fn leave_hosts_mounts() -> rustix::io::Result<()> {
     use rustix::mount::{MountPropagationFlags, mount_change};
     sys::process::unshare(sys::process::Namespaces::MOUNT)?;
     mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM)
-}
-
-fn mount_aside(options: &str) -> rustix::io::Result<OwnedFd> {
-    use rustix::mount::{MountFlags, mount};
-    leave_hosts_mounts()?;
-    let here =
-        openat(rustix::fs::CWD, c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::process::chdir(c"/proc/self/fd")?;
-    let data = std::ffi::CString::new(options).map_err(|_| Errno::INVAL)?;
-    let made = mount(c"overlay", c"/proc", c"overlay", MountFlags::empty(), data.as_c_str());
-    let tree = made.and_then(|()| mount::clone_tree(rustix::fs::CWD, c"/proc", false));
-    rustix::process::fchdir(here)?;
-    let tree = tree?;
-    mount::unmount(c"/proc", mount::UnmountFlags::DETACH)?;
-    Ok(tree)
 }
 
 /// A detached copy of the mount `base` is on, showing ids as the user namespace has them.
@@ -231,14 +217,17 @@ fn mapped_clone(base: &OwnedFd, userns: BorrowedFd<'_>) -> Result<OwnedFd> {
 }
 
 fn open(base: &OwnedFd, path: &Path) -> Result<OwnedFd> {
-    openat(base, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|errno| refused(errno, format!("open layer `{}`", path.display())))
+    directory(base, path).map_err(|errno| refused(errno, format!("open layer `{}`", path.display())))
 }
 
-/// Overlay makes its work directory, and later acts, as who mounts it. An id-mapped directory knows
-/// no id of the host's, and the mount would quietly be read-only: be the container's root for this.
+fn directory(base: impl AsFd, path: &Path) -> rustix::io::Result<OwnedFd> {
+    openat(base, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Acts with the file system ids of the container's root. Overlay makes its work directory, and later acts, as who
+/// mounts it: an id-mapped directory knows no id of the host's, and the mount would quietly be read-only.
 /// The capabilities stay because the caller of `start` has set SECBIT_NO_SETUID_FIXUP.
-fn as_root_of<T>(mapped: Option<Mapped<'_>>, act: impl FnOnce() -> T) -> T {
+pub(crate) fn as_root_of<T>(mapped: Option<Mapped<'_>>, act: impl FnOnce() -> T) -> T {
     let Some(Mapped { uid, gid, .. }) = mapped else { return act() };
     sys::process::set_fs_ids(uid, gid);
     let done = act();
@@ -251,7 +240,7 @@ impl Rootfs {
     pub(crate) fn make(&self, mapped: Option<Mapped<'_>>) -> Result<(OwnedFd, Vec<OwnedFd>)> {
         match self {
             Self::Overlay(overlay) => overlay.make(mapped),
-            Self::Directory(path) => mount::clone_tree(rustix::fs::CWD, path.as_path(), true)
+            Self::Directory(path) => mount::clone_tree(CWD, path.as_path(), true)
                 .map(|tree| (tree, Vec::new()))
                 .map_err(|errno| refused(errno, format!("open root `{}`", path.display()))),
         }

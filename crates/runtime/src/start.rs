@@ -1,8 +1,9 @@
 //! The parent's side of a start.
 
+use crate::aside::aside;
 use crate::channel::{Channel, Tag};
 use crate::child::{AFTER_MAP, Child, change, write_at};
-use crate::overlay::{Mapped, Rootfs, hold};
+use crate::overlay::{Mapped, Rootfs, as_root_of, hold};
 use crate::plan::{Join, Plan, Source};
 use crate::running::Running;
 use crate::{Error, Kind, Result, dev, refused};
@@ -97,12 +98,12 @@ impl Plan {
         self.set_limits(running.pid)?;
         // A child that died has said why: that is heard below, EPIPE here says less.
         told(channel.send(Tag::Mapped, &[]))?;
-        let (uid, gid) = self.namespaces.host_ids(0, 0);
+        let (uid, gid) = self.host_ids_of_root(running.pid);
         let mapped = userns.as_ref().map(|userns| Mapped { userns: userns.as_fd(), uid, gid });
         let (root, held) = rootfs.make(mapped)?;
         running.held.extend(held);
         let mut sent = vec![root];
-        sent.extend(self.make_dev(mapped)?);
+        sent.extend(as_root_of(mapped, || dev::make(self))?);
         sent.extend(self.binds(mapped, &mut running.warnings)?);
         let borrowed: Vec<BorrowedFd<'_>> = sent.iter().map(AsFd::as_fd).collect();
         sys::step!("runtime.start.mounts-made");
@@ -129,6 +130,14 @@ impl Plan {
             .map_err(|errno| refused(errno, "open the container's user namespace".into()))
     }
 
+    /// Of a user namespace that is joined the kernel knows the map, the specification need not.
+    fn host_ids_of_root(&self, pid: Pid) -> (u32, u32) {
+        if self.namespaces.id_maps.is_some() || !self.namespaces.has_user() {
+            return self.namespaces.host_ids(0, 0);
+        }
+        (host_root(pid, "uid_map"), host_root(pid, "gid_map"))
+    }
+
     /// What a process in a user namespace may not raise for itself. The limits themselves come last of all: until
     /// then the child is the runtime, whose descriptors and memory are not the program's.
     fn set_limits(&self, pid: Pid) -> Result<()> {
@@ -144,16 +153,6 @@ impl Plan {
             Some(score) => write_proc(pid, "oom_score_adj", &score.to_string()),
             None => Ok(()),
         }
-    }
-
-    fn make_dev(&self, mapped: Option<Mapped<'_>>) -> Result<Option<OwnedFd>> {
-        let Some(dev) = dev::make(self)? else { return Ok(None) };
-        if let Some(mapped) = mapped {
-            // Only now: the parent has no id inside.
-            sys::mount::set_id_map(&dev, mapped.userns, false)
-                .map_err(|errno| Error::new(Kind::NotMappable, "map the ids of `/dev`").caused_by(errno))?;
-        }
-        Ok(Some(dev))
     }
 
     fn binds(&self, mapped: Option<Mapped<'_>>, warnings: &mut Vec<String>) -> Result<Vec<OwnedFd>> {
@@ -204,20 +203,10 @@ fn fetch(
     recursive: bool,
 ) -> rustix::io::Result<OwnedFd> {
     let namespace = open(namespace, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let (ours, theirs) = Channel::pair()?;
-    let Birth::Parent { pidfd, .. } = clone3(&Clone3::default())? else {
-        let sent = sys::process::join_namespace(&namespace, Namespaces::MOUNT)
-            .and_then(|()| sys::mount::clone_tree(CWD, path, recursive))
-            .and_then(|tree| theirs.send_with(Tag::Go, &[], &[tree.as_fd()]));
-        sys::process::exit_now(i32::from(sent.is_err()))
-    };
-    drop(theirs);
-    let message = ours.receive();
-    let _ = rustix::process::waitid(
-        rustix::process::WaitId::PidFd(pidfd.as_fd()),
-        rustix::process::WaitIdOptions::EXITED,
-    );
-    message?.and_then(|message| message.descriptors.into_iter().next()).ok_or(Errno::INVAL)
+    aside(|| {
+        sys::process::join_namespace(&namespace, Namespaces::MOUNT)?;
+        sys::mount::clone_tree(CWD, path, recursive)
+    })
 }
 
 /// Maps a whole tree, or where something below it cannot be mapped, its top alone.
@@ -232,6 +221,15 @@ fn told(sent: rustix::io::Result<()>) -> Result<()> {
         Ok(()) | Err(Errno::PIPE) => Ok(()),
         Err(errno) => Err(refused(errno, "tell the container".into())),
     }
+}
+
+/// The host's id of a process's 0, see user_namespaces(7); 0 where it has none.
+fn host_root(pid: Pid, map: &str) -> u32 {
+    let map = std::fs::read_to_string(format!("/proc/{}/{map}", pid.as_raw_nonzero())).unwrap_or_default();
+    let mut words = map.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let host =
+        words.find_map(|words| (words.first() == Some(&"0")).then(|| words.get(1)?.parse().ok()).flatten());
+    host.unwrap_or(0)
 }
 
 fn write_proc(pid: Pid, name: &str, text: &str) -> Result<()> {
