@@ -1,12 +1,13 @@
 //! The project's chores: `cargo xtask test | lint | tidy | bench | vm-test`.
 
 mod bench;
-mod emulated;
+mod image;
 mod lint;
 mod packages;
 mod shell;
 mod test;
 mod tidy;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -18,7 +19,8 @@ cargo xtask COMMAND
   lint                rustfmt, clippy with warnings as errors, tidy, cargo-deny
   tidy                the invariants of ARCHITECTURE.md that a program can check
   bench [NAME…]       benchmarks beside their peers, into bench/RESULTS.md
-  vm-test [v2|v1]     hull in an emulated machine with pure cgroup v2 or v1
+  vm-test [v2|v1|systemd] [6.12|6.1]
+                      hull in emulated machines, all that fit
 ";
 
 fn main() -> ExitCode {
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
         Some("lint") => lint::run(),
         Some("tidy") => tidy::run(),
         Some("bench") => bench::run(rest),
-        Some("vm-test") => emulated::run(rest),
+        Some("vm-test") => vm::run(rest),
         _ => Err(USAGE.to_owned()),
     };
     match done {

@@ -21,6 +21,18 @@ pub(crate) fn release_hull() -> PathBuf {
     target.join(format!("{}-unknown-linux-gnu/release/hull", std::env::consts::ARCH))
 }
 
+/// Builds it.
+pub(crate) fn build_hull() -> Done {
+    must(&mut cargo(&["build", "--release", "--quiet", "--package", "hull"]))
+}
+
+/// A shell script in a directory.
+pub(crate) fn sh(dir: &Path, script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(script).current_dir(dir);
+    command
+}
+
 /// cargo, as the one that runs this.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
@@ -47,7 +59,8 @@ pub(crate) fn output(command: &mut Command) -> Option<String> {
 /// Is a program there?
 pub(crate) fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(system).any(|dir| dir.join(program).is_file())
 }
 
 fn shown(command: &Command) -> String {

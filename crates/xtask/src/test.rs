@@ -1,7 +1,7 @@
 //! `cargo xtask test`
 
 use crate::shell::{Done, cargo, has, must};
-use crate::{emulated, packages};
+use crate::{packages, vm};
 
 pub(crate) fn run(args: &[String]) -> Done {
     packages::install_for_tests()?;
@@ -10,8 +10,7 @@ pub(crate) fn run(args: &[String]) -> Done {
     }
     must(&mut cargo(&["nextest", "run", "--workspace"]))?;
     if args.iter().any(|arg| arg == "--long") {
-        emulated::run(&["v2".into()])?;
-        emulated::run(&["v1".into(), "6.1".into()])?;
+        vm::run(&[])?;
     }
     Ok(())
 }

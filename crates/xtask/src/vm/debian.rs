@@ -1,0 +1,48 @@
+//! A small Debian with systemd, as a disk.
+
+use crate::shell::{Done, must, sh};
+use std::path::{Path, PathBuf};
+
+/// What is in it besides the minimum.
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,busybox-static";
+
+/// The checks are the last service, and the machine goes with them.
+const SERVICE: &str = "\
+[Unit]
+Description=What is tried
+After=multi-user.target dbus.service
+[Service]
+Type=oneshot
+ExecStart=/bin/busybox sh /systemd.sh
+StandardOutput=file:/dev/ttyS0
+StandardError=inherit
+Environment=PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin
+";
+
+/// Made once; a new list of packages is another disk.
+pub(super) fn disk(dir: &Path) -> Result<PathBuf, String> {
+    let key = PACKAGES.replace(',', "+");
+    let disk = dir.join(format!("debian-{key}.img"));
+    if !disk.exists() {
+        make(dir, &disk)?;
+    }
+    Ok(disk)
+}
+
+fn make(dir: &Path, disk: &Path) -> Done {
+    std::fs::write(dir.join("checks.service"), SERVICE).map_err(|error| error.to_string())?;
+    must(&mut sh(
+        dir,
+        &format!(
+            "set -e; rm -rf debian; mmdebstrap --quiet --variant=minbase --include={PACKAGES} \
+               --aptopt='Acquire::Retries \"3\"' bookworm debian
+             cp checks.service debian/etc/systemd/system/
+             mkdir -p debian/etc/systemd/system/default.target.wants
+             ln -s /etc/systemd/system/checks.service debian/etc/systemd/system/default.target.wants/
+             ln -sf /lib/systemd/system/multi-user.target debian/etc/systemd/system/default.target
+             rm -rf debian/usr/share/doc debian/usr/share/locale debian/var/cache/apt debian/var/lib/apt/lists/*
+             truncate -s 1G new.img; mke2fs -q -F -t ext4 -d debian new.img; rm -rf debian; mv new.img '{}'",
+            disk.display()
+        ),
+    ))
+}

@@ -1,0 +1,109 @@
+//! One machine: put together, booted, and heard.
+
+use super::kernel::Kernel;
+use crate::shell::{Done, must, release_hull, sh};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// What is above the kernel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum System {
+    /// busybox, every controller on the one hierarchy.
+    V2,
+    /// busybox, a hierarchy for each controller.
+    V1,
+    /// Debian's systemd, and v2 as it sets it up.
+    Systemd,
+}
+
+impl System {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::V2 => "v2",
+            Self::V1 => "v1",
+            Self::Systemd => "systemd",
+        }
+    }
+}
+
+/// The initramfs loads modules and leaves: from itself pivot_root(2) is not allowed.
+const INIT: &str = include_str!("init.sh");
+
+/// What is tried inside, whatever the system.
+const CHECKS: &str = include_str!("checks.sh");
+
+/// What is tried under systemd besides.
+const SYSTEMD: &str = include_str!("systemd.sh");
+
+/// Seconds until a machine counts as hung; on a quiet one, a minute is plenty.
+const PATIENCE: u32 = 400;
+
+pub(super) struct Machine<'a> {
+    pub(super) dir: PathBuf,
+    pub(super) kernel: Kernel,
+    pub(super) version: &'a str,
+    pub(super) system: System,
+    pub(super) disk: PathBuf,
+    /// An image of many layers.
+    pub(super) many: PathBuf,
+}
+
+impl Machine<'_> {
+    /// Boots it and judges what it says.
+    pub(super) fn test(&self) -> Done {
+        self.initramfs()?;
+        eprintln!("+ booting Linux {} with {} under emulation", self.version, self.system.name());
+        let start = std::time::Instant::now();
+        let said = self.boot()?;
+        eprintln!("+ its end after {} s", start.elapsed().as_secs());
+        judge(&said)
+    }
+
+    fn initramfs(&self) -> Done {
+        for (name, text) in [("init", INIT), ("checks.sh", CHECKS), ("systemd.sh", SYSTEMD)] {
+            std::fs::write(self.dir.join(name), text).map_err(|error| format!("write `{name}`: {error}"))?;
+        }
+        let mut script = String::from(
+            "set -e; rm -rf ram; mkdir -p ram/bin ram/proc ram/sys ram/dev ram/new ram/modules\n\
+             cp init checks.sh systemd.sh ram/; chmod +x ram/init; cp /bin/busybox ram/bin/\n",
+        );
+        let _ = writeln!(script, "cp {} ram/bin/hull", release_hull().display());
+        let _ = writeln!(script, "cp {} ram/many.tar", self.many.display());
+        for (number, module) in self.kernel.modules.iter().enumerate() {
+            let unpack = if module.extension().is_some_and(|kind| kind == "xz") { "xz -dc" } else { "cat" };
+            let _ = writeln!(script, "{unpack} {} > ram/modules/{number:02}.ko", module.display());
+        }
+        script.push_str("(cd ram && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1) > ram.gz");
+        must(&mut sh(&self.dir, &script))
+    }
+
+    /// What it writes to its serial line. The disk stays as it was.
+    fn boot(&self) -> Result<String, String> {
+        let mut qemu = Command::new("timeout");
+        qemu.arg(PATIENCE.to_string()).arg("qemu-system-x86_64");
+        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"]);
+        qemu.args(["-nographic", "-no-reboot", "-nic", "none", "-snapshot"]);
+        qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio", self.disk.display()));
+        qemu.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(self.dir.join("ram.gz"));
+        let options = format!("console=ttyS0 quiet panic=-1 hull={}", self.system.name());
+        qemu.args(["-append", &options]).stdin(Stdio::null());
+        let said = qemu.output().map_err(|error| format!("run qemu: {error}"))?;
+        let said = String::from_utf8_lossy(&said.stdout).replace('\r', "");
+        let log = self.dir.join(format!("{}-{}.log", self.system.name(), self.version));
+        std::fs::write(&log, &said).map_err(|error| format!("write `{}`: {error}", log.display()))?;
+        Ok(said)
+    }
+}
+
+fn judge(said: &str) -> Done {
+    let telling = |line: &&str| ["ok ", "FAIL ", "SKIP ", "DONE"].iter().any(|word| line.starts_with(word));
+    let lines: Vec<_> = said.lines().filter(telling).collect();
+    eprintln!("{}", lines.join("\n"));
+    let count = |word: &str| lines.iter().filter(|line| line.starts_with(word)).count();
+    match (lines.last(), count("ok"), count("FAIL")) {
+        (Some(&"DONE"), 1.., 0) => Ok(()),
+        (Some(&"DONE"), _, failed) => Err(format!("{failed} checks failed")),
+        _ => Err(format!("it did not come to its end:\n{said}")),
+    }
+}
