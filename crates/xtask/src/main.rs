@@ -1,6 +1,7 @@
 //! The project's chores: `cargo xtask test | lint | tidy | bench | vm-test`.
 
 mod bench;
+mod fuzz;
 mod image;
 mod lint;
 mod packages;
@@ -15,10 +16,13 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   test [--long]       install what the tests need, then run them all; --long adds
-                      the emulated machines
+                      those that need engines, fuzzing, and emulated machines
   lint                rustfmt, clippy with warnings as errors, tidy, cargo-deny
   tidy                the invariants of ARCHITECTURE.md that a program can check
-  bench [NAME…]       benchmarks beside their peers, into bench/RESULTS.md
+  bench [NAME…] [--rounds N]
+                      benchmarks beside their peers, into bench/RESULTS.md
+  fuzz [TARGET…] [--seconds N]
+                      what parses a stranger's bytes, with any bytes
   vm-test [v2|v1|systemd] [6.12|6.1]
                       hull in emulated machines, all that fit
 ";
@@ -31,6 +35,7 @@ fn main() -> ExitCode {
         Some("lint") => lint::run(),
         Some("tidy") => tidy::run(),
         Some("bench") => bench::run(rest),
+        Some("fuzz") => fuzz::run(rest),
         Some("vm-test") => vm::run(rest),
         _ => Err(USAGE.to_owned()),
     };

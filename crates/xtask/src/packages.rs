@@ -16,6 +16,29 @@ const TESTS: [(&str, &str); 9] = [
     ("umoci", "umoci"),
 ];
 
+/// What is run beside hull, or runs hull, in `--long` tests and benchmarks.
+const PEERS: [(&str, &str); 9] = [
+    ("cc", "gcc"),
+    ("crun", "crun"),
+    ("runc", "runc"),
+    ("podman", "podman"),
+    ("dockerd", "docker.io"),
+    ("containerd", "containerd"),
+    ("buildah", "buildah"),
+    ("perf", "linux-perf"),
+    ("valgrind", "valgrind"),
+];
+
+/// Installs the peers that are missing, one by one: what cannot be had is left out.
+pub(crate) fn install_peers() -> Done {
+    for peer in PEERS {
+        if let Err(why) = install(&[peer]) {
+            eprintln!("SKIP: {why}");
+        }
+    }
+    Ok(())
+}
+
 /// Installs what is missing as root; names it otherwise.
 pub(crate) fn install_for_tests() -> Done {
     install(&TESTS)
@@ -31,13 +54,14 @@ pub(crate) fn install(wanted: &[(&str, &str)]) -> Done {
     if !rustix::process::geteuid().is_root() {
         return Err(format!("missing Debian packages: {}", missing.join(" ")));
     }
-    must(Command::new("apt-get").args(["update", "-qq"]))?;
-    let mut install = Command::new("apt-get");
-    install.env("DEBIAN_FRONTEND", "noninteractive").args([
-        "install",
-        "-y",
-        "-qq",
-        "--no-install-recommends",
-    ]);
-    must(install.args(missing))
+    must(apt_get().args(["update", "-qq"]))?;
+    must(apt_get().args(["install", "-y", "-qq", "--no-install-recommends"]).args(missing))
+}
+
+/// Mirrors hiccup, and a package manager that is busy gets free.
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command.args(["-o", "Acquire::Retries=5", "-o", "DPkg::Lock::Timeout=300"]);
+    command
 }

@@ -50,6 +50,17 @@ pub(crate) fn must(command: &mut Command) -> Done {
     }
 }
 
+/// Runs to the end without a word, except of why it failed.
+pub(crate) fn quietly(command: &mut Command) -> Done {
+    let done =
+        command.stdin(Stdio::null()).output().map_err(|error| format!("`{}`: {error}", shown(command)))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&done.stderr).trim_end().to_owned();
+    Err(format!("`{}` failed: {}: {said}", shown(command), done.status))
+}
+
 /// Its standard output, if it succeeds.
 pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).output().ok()?;
@@ -66,4 +77,10 @@ pub(crate) fn has(program: &str) -> bool {
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// The number after a flag.
+pub(crate) fn value_of(args: &[String], flag: &str) -> Option<u64> {
+    let place = args.iter().position(|arg| arg == flag)?;
+    args.get(place + 1)?.parse().ok()
 }

@@ -1,7 +1,7 @@
 //! One machine: put together, booted, and heard.
 
 use super::kernel::Kernel;
-use crate::shell::{Done, must, release_hull, sh};
+use crate::shell::{Done, quietly, release_hull, sh};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -75,7 +75,7 @@ impl Machine<'_> {
             let _ = writeln!(script, "{unpack} {} > ram/modules/{number:02}.ko", module.display());
         }
         script.push_str("(cd ram && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1) > ram.gz");
-        must(&mut sh(&self.dir, &script))
+        quietly(&mut sh(&self.dir, &script))
     }
 
     /// What it writes to its serial line. The disk stays as it was.
