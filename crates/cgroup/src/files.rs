@@ -1,7 +1,9 @@
 //! Small files of a group's directory.
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, open, openat, unlinkat};
+use rustix::fs::{
+    Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, accessat, mkdirat, open, openat, unlinkat,
+};
 use rustix::io::{Errno, Result, read, write};
 use std::path::Path;
 
@@ -49,6 +51,56 @@ pub(crate) fn get(dir: impl AsFd, file: &str) -> Result<String> {
             length => text.extend(&buffer[..length]),
         }
     }
+}
+
+/// Does a file exist?
+pub(crate) fn is_there(dir: impl AsFd, file: &str) -> bool {
+    accessat(dir, file, Access::EXISTS, AtFlags::empty()).is_ok()
+}
+
+/// The number in a file; `max` is the largest. None where there is no such file, or no number in it.
+pub(crate) fn number(dir: impl AsFd, file: &str) -> Option<u64> {
+    parse(get(dir, file).ok()?.trim())
+}
+
+/// A number as the kernel writes limits: `max`, and -1 on v1, is none.
+pub(crate) fn parse(text: &str) -> Option<u64> {
+    match text {
+        "max" | "-1" => Some(u64::MAX),
+        text => text.parse().ok(),
+    }
+}
+
+/// All `key value` lines of a file.
+pub(crate) fn table(dir: impl AsFd, file: &str) -> Vec<(String, u64)> {
+    let text = get(dir, file).unwrap_or_default();
+    let line = |line: &str| {
+        let (key, value) = line.split_once(' ')?;
+        Some((key.to_owned(), value.trim().parse().ok()?))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// Names of the directories in a directory; links such as `cpu` → `cpu,cpuacct` are none.
+pub(crate) fn directories(dir: impl AsFd) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy();
+        if entry.file_type() == FileType::Directory && !name.starts_with('.') {
+            names.push(name.into_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// The groups below a group.
+pub(crate) fn children(dir: &OwnedFd) -> Vec<OwnedFd> {
+    let names = directories(dir).unwrap_or_default();
+    let open = |name: &String| {
+        openat(dir, name.as_str(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
+    };
+    names.iter().filter_map(open).collect()
 }
 
 /// The number behind a key in a file of `key value` lines.

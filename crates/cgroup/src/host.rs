@@ -1,7 +1,7 @@
 //! Which hierarchies the host has.
 
 use crate::{Error, Kind, Result, files};
-use rustix::fs::{Dir, FileType, statfs};
+use rustix::fs::statfs;
 use std::path::{Path, PathBuf};
 
 /// Where the kernel's documentation, systemd and everybody else mount them.
@@ -9,6 +9,9 @@ const ROOT: &str = "/sys/fs/cgroup";
 
 /// CGROUP2_SUPER_MAGIC of linux/magic.h.
 const CGROUP2: u64 = 0x6367_7270;
+
+/// The cgroup2 tree of a hybrid host, as systemd names it.
+pub(crate) const UNIFIED: &str = "unified";
 
 /// How the controllers are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,21 +61,21 @@ impl Host {
             Error::new(Kind::Unsupported, format!("no control groups at `{}`", root.display()))
                 .caused_by(errno)
         };
-        let kind = statfs(root).map_err(failed)?.f_type as u64;
-        if kind == CGROUP2 {
+        let is_tree = |path: &Path| statfs(path).map(|found| found.f_type as u64 == CGROUP2);
+        if is_tree(root).map_err(failed)? {
             return Ok(Self { mode: Mode::V2, root: root.to_owned(), hierarchies: Vec::new() });
         }
-        let names = directories(root).map_err(failed)?;
-        let mode = if names.iter().any(|name| name == "unified") { Mode::Hybrid } else { Mode::V1 };
+        let names = files::open_dir(root).and_then(files::directories).map_err(failed)?;
+        let is_hybrid = names.iter().any(|name| name == UNIFIED) && is_tree(&root.join(UNIFIED)) == Ok(true);
         let hierarchies: Vec<_> = names
             .into_iter()
-            .filter(|name| name != "unified" && name != "systemd")
+            .filter(|name| name != UNIFIED && name != "systemd")
             .map(|name| Hierarchy { path: root.join(&name), name })
             .collect();
         if hierarchies.is_empty() {
             return Err(Error::new(Kind::Unsupported, format!("no control groups at `{}`", root.display())));
         }
-        Ok(Self { mode, root: root.to_owned(), hierarchies })
+        Ok(Self { mode: if is_hybrid { Mode::Hybrid } else { Mode::V1 }, root: root.to_owned(), hierarchies })
     }
 
     /// How the controllers are laid out.
@@ -80,19 +83,29 @@ impl Host {
         self.mode
     }
 
-    /// The controllers a group can have, e.g. `memory`.
+    /// The controllers a group can have, e.g. `memory`; on a hybrid host, those of v1 and of the tree.
     pub fn controllers(&self) -> Vec<String> {
+        let old = self.hierarchies.iter().flat_map(Hierarchy::controllers).map(str::to_owned);
+        old.chain(self.tree_controllers()).collect()
+    }
+
+    /// The top of the cgroup2 tree, if the host has one.
+    pub(crate) fn tree(&self) -> Option<PathBuf> {
         match self.mode {
-            Mode::V2 => files::open_dir(&self.root)
-                .and_then(|dir| files::get(dir, "cgroup.controllers"))
-                .map(|text| text.split_whitespace().map(str::to_owned).collect())
-                .unwrap_or_default(),
-            _ => self.hierarchies.iter().flat_map(Hierarchy::controllers).map(str::to_owned).collect(),
+            Mode::V1 => None,
+            Mode::Hybrid => Some(self.root.join(UNIFIED)),
+            Mode::V2 => Some(self.root.clone()),
         }
     }
 
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
+    pub(crate) fn tree_controllers(&self) -> Vec<String> {
+        let Some(tree) = self.tree() else { return Vec::new() };
+        let text = files::open_dir(&tree).and_then(|dir| files::get(dir, "cgroup.controllers"));
+        text.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+    }
+
+    pub(crate) fn has_v2(&self, controller: &str) -> bool {
+        self.tree_controllers().iter().any(|name| name == controller)
     }
 
     pub(crate) fn hierarchies(&self) -> &[Hierarchy] {
@@ -103,17 +116,4 @@ impl Host {
     pub(crate) fn hierarchy(&self, controller: &str) -> Option<&Hierarchy> {
         self.hierarchies.iter().find(|hierarchy| hierarchy.controllers().any(|name| name == controller))
     }
-}
-
-/// Names of the directories in a directory; links such as `cpu` → `cpu,cpuacct` are none.
-fn directories(path: &Path) -> rustix::io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(files::open_dir(path)?)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy();
-        if entry.file_type() == FileType::Directory && !name.starts_with('.') {
-            names.push(name.into_owned());
-        }
-    }
-    Ok(names)
 }

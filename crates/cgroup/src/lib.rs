@@ -17,19 +17,33 @@
 //! - Only groups below the path that was asked for are made, changed or removed; parents are made if absent
 //!   and left.
 
+mod create;
 mod device;
 mod entry;
 mod files;
+mod freezer;
 mod group;
 mod host;
-mod program;
+mod limits;
+mod oom;
+mod own;
+mod place;
+mod process;
+mod realtime;
 mod setting;
+pub mod stats;
+mod update;
 mod v1;
 mod v2;
+
+#[cfg(test)]
+mod tests;
 
 pub use entry::Entry;
 pub use group::{Cgroup, Mount};
 pub use host::{Host, Mode};
+pub use oom::{Oom, OomNotice};
+pub use stats::Stats;
 
 /// Why a group refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +52,27 @@ pub enum Kind {
     Unsupported,
     /// A value that makes no sense.
     Invalid,
+    /// A group that is to be made is there and has processes.
+    InUse,
     /// The kernel took a limit and holds another.
     NotHeld,
+    /// The kernel's word that a value does not fit the others (EINVAL, ERANGE, EBUSY).
+    Refused,
+    /// The caller may not (EACCES, EPERM, EROFS), e.g. without root and without a delegated group.
+    Denied,
     /// The kernel's own refusal.
     Kernel,
+}
+
+impl Kind {
+    pub(crate) fn of(errno: rustix::io::Errno) -> Self {
+        use rustix::io::Errno;
+        match errno {
+            Errno::INVAL | Errno::RANGE | Errno::BUSY => Self::Refused,
+            Errno::ACCESS | Errno::PERM | Errno::ROFS => Self::Denied,
+            _ => Self::Kernel,
+        }
+    }
 }
 
 /// Why a group refused.

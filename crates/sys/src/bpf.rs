@@ -64,6 +64,8 @@ impl Instruction {
     }
 }
 
+const ATTACH_CGROUP_DEVICE: u64 = 6;
+
 /// Loads a program of the kind BPF_PROG_TYPE_CGROUP_DEVICE and attaches it to a cgroup (v2).
 ///
 /// # Errors
@@ -72,7 +74,6 @@ pub fn attach_device_program(cgroup: impl AsFd, program: &[Instruction]) -> Resu
     const PROG_LOAD: u32 = 5;
     const PROG_ATTACH: u32 = 8;
     const TYPE_CGROUP_DEVICE: u64 = 15;
-    const ATTACH_CGROUP_DEVICE: u64 = 6;
     const ALLOW_MULTI: u64 = 2;
     let license = c"Apache-2.0";
     let count = program.len() as u64;
@@ -97,9 +98,48 @@ pub fn attach_device_program(cgroup: impl AsFd, program: &[Instruction]) -> Resu
     call(PROG_ATTACH, &attach).map(drop)
 }
 
+/// The device programs that are attached to a cgroup itself, at most 64 as the kernel has it.
+///
+/// # Errors
+/// As [`attach_device_program`].
+pub fn device_programs(cgroup: impl AsFd) -> Result<Vec<OwnedFd>> {
+    const PROG_GET_FD_BY_ID: u32 = 13;
+    const PROG_QUERY: u32 = 16;
+    let mut ids = [0u32; 64];
+    let target = cgroup.as_fd().as_raw_fd() as u64;
+    // target_fd and attach_type, flags, prog_ids, prog_cnt.
+    let mut query =
+        [target | ATTACH_CGROUP_DEVICE << 32, 0, ids.as_mut_ptr() as u64, ids.len() as u64, 0, 0, 0, 0];
+    call_mut(PROG_QUERY, &mut query)?;
+    let count = (query[3] as u32 as usize).min(ids.len());
+    let open = |id: &u32| {
+        let opened = call(PROG_GET_FD_BY_ID, &[u64::from(*id), 0, 0, 0, 0, 0, 0, 0])?;
+        // SAFETY: on success the kernel returned a new descriptor.
+        Ok(unsafe { OwnedFd::from_raw_fd(opened as RawFd) })
+    };
+    ids[..count].iter().map(open).collect()
+}
+
+/// Takes one program away from a cgroup.
+///
+/// # Errors
+/// ENOENT where it is not attached.
+pub fn detach_device_program(cgroup: impl AsFd, program: impl AsFd) -> Result<()> {
+    const PROG_DETACH: u32 = 9;
+    let target = cgroup.as_fd().as_raw_fd() as u64;
+    let program = program.as_fd().as_raw_fd() as u64;
+    call(PROG_DETACH, &[target | program << 32, ATTACH_CGROUP_DEVICE, 0, 0, 0, 0, 0, 0]).map(drop)
+}
+
 fn call(command: u32, attributes: &[u64; 8]) -> Result<libc::c_long> {
+    let mut attributes = *attributes;
+    call_mut(command, &mut attributes)
+}
+
+fn call_mut(command: u32, attributes: &mut [u64; 8]) -> Result<libc::c_long> {
+    let size = size_of_val(attributes);
     // SAFETY: the attributes and what they point to outlive the call, and their true size is given.
-    check(unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_ptr(), size_of_val(attributes)) })
+    check(unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_mut_ptr(), size) })
 }
 
 /// Runs a program over a context of words as the kernel does; for tests of those who write programs.

@@ -1,0 +1,198 @@
+//! Groups in the making.
+
+use crate::group::{Group, kernel};
+use crate::limits::{self, Held};
+use crate::place::{Place, step_aside};
+use crate::setting::{self, Setting};
+use crate::{Cgroup, Error, Host, Kind, Mode, Result, device, files, realtime, v1, v2};
+use oci::runtime::LinuxResources;
+use rustix::io::Errno;
+use std::path::{Path, PathBuf};
+
+impl Host {
+    /// Makes a container's groups with all their limits, or nothing.
+    ///
+    /// An absolute `path` starts at each hierarchy's root. A relative one starts at the caller's own group; on v2
+    /// beside it, for a group with processes has no groups with limits below, but below it where systemd handed
+    /// it over (`Delegate=`): the caller then moves into a leaf.
+    ///
+    /// # Errors
+    /// [`Kind::InUse`] where a group is there already and has processes.
+    pub fn create(&self, path: &Path, resources: &LinuxResources) -> Result<Cgroup> {
+        let place = Place::of(path)?;
+        let rules = resources.devices().as_deref().unwrap_or_default();
+        device::check(rules, self.mode() != Mode::V2)?;
+        let settings = limits::settings(self, resources, &Held::default())?;
+        let mut draft = Draft::new(self, &place);
+        match self.mode() {
+            Mode::V2 => draft.make_tree(&place, self.tree_wanted(&settings)?)?,
+            _ => draft.make_old(&place, &settings)?,
+        }
+        draft.0.hold(&settings)?;
+        draft.0.hold_devices(rules, true)?;
+        Ok(draft.keep())
+    }
+
+    /// The tree's controllers that settings need, and those every group has.
+    fn tree_wanted<'a>(&self, settings: &'a [Setting]) -> Result<Vec<&'a str>> {
+        let there = self.tree_controllers();
+        let is_there = |name: &&str| there.iter().any(|one| one == name);
+        let asked = settings.iter().map(|setting| setting.controller).filter(|name| *name != "cgroup");
+        let mut wanted: Vec<&str> = asked.collect();
+        if let Some(missing) = wanted.iter().find(|name| !is_there(name)) {
+            return Err(absent(missing));
+        }
+        wanted.extend(v2::ALWAYS.into_iter().filter(is_there));
+        wanted.sort_unstable();
+        wanted.dedup();
+        Ok(wanted)
+    }
+}
+
+/// Groups in the making: gone again unless kept.
+struct Draft<'a>(Cgroup, &'a Host);
+
+impl<'a> Draft<'a> {
+    fn new(host: &'a Host, place: &Place) -> Self {
+        let freezer = host.hierarchy("freezer").map(|one| place.old(&one.name, &one.path));
+        Self(Cgroup { mode: host.mode(), groups: Vec::new(), freezer }, host)
+    }
+
+    /// v1's groups, and on a hybrid host the tree's where a setting needs it.
+    fn make_old(&mut self, place: &Place, settings: &[Setting]) -> Result<()> {
+        let asked: Vec<_> = settings.iter().map(|setting| setting.controller).collect();
+        for controller in v1::ALWAYS.into_iter().chain(asked.iter().copied()) {
+            let is_asked = asked.contains(&controller);
+            match self.1.hierarchy(controller) {
+                None if !is_asked => continue,
+                None if self.1.has_v2(controller)
+                    || self.1.mode() == Mode::Hybrid && controller == "cgroup" => {}
+                None => return Err(absent(controller)),
+                Some(hierarchy) if self.0.groups.iter().any(|group| group.hierarchy == hierarchy.name) => {}
+                Some(hierarchy) => {
+                    let path = place.old(&hierarchy.name, &hierarchy.path);
+                    self.make(&hierarchy.name, path, &hierarchy.path)?;
+                }
+            }
+        }
+        let of_tree = |name: &&str| self.1.hierarchy(name).is_none();
+        let mut tree: Vec<_> = asked.iter().copied().filter(of_tree).collect();
+        tree.dedup();
+        if tree.is_empty() {
+            return Ok(());
+        }
+        tree.retain(|name| *name != "cgroup");
+        self.make_tree(place, tree)
+    }
+
+    fn make_tree(&mut self, place: &Place, controllers: Vec<&str>) -> Result<()> {
+        let root = self.1.tree().ok_or_else(|| absent("cgroup2"))?;
+        let path = place.tree(&root);
+        turn_on(&root, &path, &controllers)?;
+        self.make("", path, &root)
+    }
+
+    fn make(&mut self, hierarchy: &str, path: PathBuf, root: &Path) -> Result<()> {
+        let refused = |errno| kernel(errno, format!("make group `{}`", path.display()));
+        let new = files::make_dir(&path).map_err(refused)?;
+        if hierarchy.split(',').any(|name| name == "cpuset") {
+            inherit_cpuset(&path, root)?;
+        }
+        let group = Group::open(hierarchy, path.clone())?.ok_or_else(|| refused(Errno::NOENT))?;
+        self.0.groups.push(Group { new, ..group });
+        if !new && !self.0.groups.last().is_some_and(|group| crate::process::of(&group.dir).is_empty()) {
+            let what = format!("make group `{}`: it is there and has processes", path.display());
+            return Err(Error::new(Kind::InUse, what));
+        }
+        Ok(())
+    }
+
+    fn keep(mut self) -> Cgroup {
+        let groups = std::mem::take(&mut self.0.groups);
+        Cgroup { mode: self.0.mode, groups, freezer: self.0.freezer.take() }
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        for group in self.0.groups.iter().filter(|group| group.new) {
+            let _ = files::remove_dir(&group.path);
+        }
+    }
+}
+
+impl Cgroup {
+    /// The group each setting goes to.
+    pub(crate) fn placed<'a>(&'a self, settings: &[Setting]) -> Result<Vec<setting::Placed<'a>>> {
+        let group = |setting: &Setting| {
+            let old = self.groups.iter().find(|group| group.has(setting.controller));
+            old.or_else(|| self.tree()).ok_or_else(|| absent(setting.controller))
+        };
+        settings.iter().map(|setting| Ok((&group(setting)?.dir, setting.clone()))).collect()
+    }
+
+    fn hold(&self, settings: &[Setting]) -> Result<()> {
+        realtime::make_room(self, settings)?;
+        setting::apply_all(&self.placed(settings)?)
+    }
+
+    pub(crate) fn hold_devices(&self, rules: &[oci::runtime::LinuxDeviceCgroup], is_new: bool) -> Result<()> {
+        match self.group_of("devices") {
+            Some(group) => device::hold(&group.dir, rules, !group.is_v2(), is_new),
+            None if rules.is_empty() => Ok(()),
+            None => Err(absent("devices")),
+        }
+    }
+}
+
+/// Turns controllers on in every group from the root down to the parent, see cgroup-v2.rst, "Enabling and
+/// Disabling".
+fn turn_on(root: &Path, path: &Path, controllers: &[&str]) -> Result<()> {
+    let below = path.strip_prefix(root).unwrap_or(path);
+    let mut parent = root.to_owned();
+    for part in below.components() {
+        turn_on_in(&parent, controllers, root)?;
+        parent.push(part);
+        files::make_dir(&parent)
+            .map_err(|errno| kernel(errno, format!("make group `{}`", parent.display())))?;
+    }
+    Ok(())
+}
+
+fn turn_on_in(group: &Path, controllers: &[&str], root: &Path) -> Result<()> {
+    let failed = |errno| kernel(errno, format!("turn on controllers in `{}`", group.display()));
+    let dir = files::open_dir(group).map_err(failed)?;
+    let on = files::get(&dir, "cgroup.subtree_control").map_err(failed)?;
+    let is_on = |name: &str| on.split_whitespace().any(|word| word == name);
+    for name in controllers.iter().filter(|name| !is_on(name)) {
+        let turn = || files::put(&dir, "cgroup.subtree_control", &format!("+{name}"));
+        match turn() {
+            Err(Errno::BUSY) => {
+                step_aside(group, root)?;
+                turn().map_err(failed)?;
+            }
+            other => other.map_err(failed)?,
+        }
+    }
+    Ok(())
+}
+
+/// A new cpuset of v1 has no CPU and no node, and takes no process, until it is given some.
+fn inherit_cpuset(path: &Path, root: &Path) -> Result<()> {
+    let Some(parent) = path.parent().filter(|_| path != root) else { return Ok(()) };
+    inherit_cpuset(parent, root)?;
+    let inherit = || -> rustix::io::Result<()> {
+        let (own, above) = (files::open_dir(path)?, files::open_dir(parent)?);
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            if files::get(&own, file)?.trim().is_empty() {
+                files::put(&own, file, files::get(&above, file)?.trim())?;
+            }
+        }
+        Ok(())
+    };
+    inherit().map_err(|errno| kernel(errno, format!("give CPUs to `{}`", path.display())))
+}
+
+pub(crate) fn absent(controller: &str) -> Error {
+    Error::new(Kind::Unsupported, format!("this host has no `{controller}` controller"))
+}

@@ -1,0 +1,284 @@
+//! On the real kernel: own groups under a name of their own, gone when the test ends.
+
+use crate::{Cgroup, Host, Kind, Mode, Oom, files};
+use oci::runtime::LinuxResources;
+use rustix::process::{Pid, Signal};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A group of the cgroup2 tree, without controllers; none where there is no tree.
+pub(crate) struct TreeGroup {
+    pub(crate) dir: rustix::fd::OwnedFd,
+    path: PathBuf,
+}
+
+pub(crate) fn tree_group(name: &str) -> Option<TreeGroup> {
+    let Some(root) = Host::probe().unwrap().tree() else {
+        eprintln!("SKIP: no cgroup2 is mounted");
+        return None;
+    };
+    let path = root.join(format!("hull-test-{}-{name}", std::process::id()));
+    files::make_dir(&path).unwrap();
+    Some(TreeGroup { dir: files::open_dir(&path).unwrap(), path })
+}
+
+impl Drop for TreeGroup {
+    fn drop(&mut self) {
+        let _ = files::remove_dir(&self.path);
+    }
+}
+
+/// A container's groups with a path of their own.
+struct Sandbox {
+    host: Host,
+    path: PathBuf,
+    group: Option<Cgroup>,
+}
+
+impl Sandbox {
+    fn new(name: &str, resources: serde_json::Value) -> Self {
+        let host = Host::probe().unwrap();
+        let path = PathBuf::from(format!("/hull-test-{}-{name}", std::process::id()));
+        let group = Some(host.create(&path, &read(resources)).unwrap());
+        Self { host, path, group }
+    }
+
+    fn group(&self) -> &Cgroup {
+        self.group.as_ref().unwrap()
+    }
+
+    fn update(&self, resources: serde_json::Value) -> crate::Result<()> {
+        self.host.update(self.group(), &read(resources))
+    }
+
+    /// What a file holds, by its name on v1 and on v2.
+    fn shows(&self, v1: &str, v2: &str) -> String {
+        let file = if self.host.mode() == Mode::V2 { v2 } else { v1 };
+        let group = self.group();
+        let dirs = group.groups.iter().find_map(|group| files::get(&group.dir, file).ok());
+        dirs.unwrap_or_else(|| panic!("{file}")).trim().to_owned()
+    }
+
+    /// A shell that joins the groups before it does what it is told.
+    #[allow(clippy::zombie_processes, reason = "its groups' removal kills it, and the test ends")]
+    fn shell(&self, script: &str) -> Child {
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("read go; {script}")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.group().take_in(Pid::from_child(&child)).unwrap();
+        drop(child.stdin.take());
+        child
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let removed = self.group.take().map(Cgroup::remove);
+        if !std::thread::panicking() {
+            removed.unwrap().unwrap();
+            assert!(self.host.open(&self.path).unwrap().is_none(), "nothing is left");
+        }
+    }
+}
+
+fn read(resources: serde_json::Value) -> LinuxResources {
+    serde_json::from_value(resources).unwrap()
+}
+
+fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < end, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn state(pid: Pid) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit(") ").next().unwrap_or_default().chars().take(1).collect()
+}
+
+#[test]
+fn what_is_given_is_changed_and_the_rest_is_left() {
+    let sandbox = Sandbox::new(
+        "update",
+        json!({
+            "memory": {"limit": 64 << 20, "swap": 128 << 20}, "pids": {"limit": 10},
+            "cpu": {"quota": 50_000, "period": 100_000, "shares": 512}
+        }),
+    );
+    sandbox.update(json!({"pids": {"limit": 20}, "cpu": {"quota": 80_000}})).unwrap();
+    assert_eq!(sandbox.shows("pids.max", "pids.max"), "20");
+    assert_eq!(sandbox.shows("memory.limit_in_bytes", "memory.max"), "67108864");
+    assert_eq!(sandbox.shows("cpu.cfs_quota_us", "cpu.max").split(' ').next(), Some("80000"));
+    sandbox.update(json!({"cpu": {"period": 50_000}})).unwrap();
+    assert_eq!(sandbox.shows("cpu.cfs_quota_us", "cpu.max").split(' ').next(), Some("80000"));
+}
+
+#[test]
+fn memory_and_swap_are_raised_and_lowered_in_the_order_the_kernel_takes() {
+    let both = |limit: i64, swap: i64| json!({"memory": {"limit": limit, "swap": swap}});
+    let sandbox = Sandbox::new("order", both(32 << 20, 64 << 20));
+    let limit = || sandbox.shows("memory.limit_in_bytes", "memory.max");
+    sandbox.update(both(128 << 20, 256 << 20)).unwrap();
+    assert_eq!(limit(), (128 << 20).to_string());
+    sandbox.update(both(16 << 20, 16 << 20)).unwrap();
+    assert_eq!(limit(), (16 << 20).to_string());
+    sandbox.update(json!({"memory": {"limit": -1}})).unwrap();
+    assert!(["max", "9223372036854771712"].contains(&limit().as_str()), "{}", limit());
+}
+
+#[test]
+fn an_invalid_value_leaves_all_as_it_was() {
+    let sandbox = Sandbox::new(
+        "invalid",
+        json!({"pids": {"limit": 10}, "memory": {"limit": 64 << 20, "swap": 64 << 20}}),
+    );
+    let error = sandbox
+        .update(
+            json!({"pids": {"limit": 30}, "cpu": {"shares": 300, "quota": 5}, "memory": {"limit": 32 << 20}}),
+        )
+        .unwrap_err();
+    assert_eq!(*error.kind(), Kind::Refused, "{error:?}");
+    assert_eq!(sandbox.shows("pids.max", "pids.max"), "10");
+    assert_eq!(sandbox.shows("memory.limit_in_bytes", "memory.max"), "67108864");
+    assert_eq!(sandbox.shows("cpu.shares", "cpu.weight").parse::<u64>().unwrap() % 924, 100);
+}
+
+#[test]
+fn a_quota_below_the_burst_and_a_burst_above_the_quota_are_taken() {
+    let sandbox =
+        Sandbox::new("burst", json!({"cpu": {"quota": 50_000, "period": 100_000, "burst": 40_000}}));
+    sandbox.update(json!({"cpu": {"quota": 20_000, "burst": 10_000}})).unwrap();
+    assert_eq!(sandbox.shows("cpu.cfs_burst_us", "cpu.max.burst"), "10000");
+    sandbox.update(json!({"cpu": {"quota": 90_000, "burst": 80_000}})).unwrap();
+    assert_eq!(sandbox.shows("cpu.cfs_burst_us", "cpu.max.burst"), "80000");
+}
+
+#[test]
+fn idle_groups_have_no_weight_and_get_it_back() {
+    let sandbox = Sandbox::new("idle", json!({"cpu": {"shares": 512, "idle": 1}}));
+    assert_eq!(sandbox.shows("cpu.idle", "cpu.idle"), "1");
+    sandbox.update(json!({"cpu": {"shares": 512, "idle": 0}})).unwrap();
+    assert!(["512", "59"].contains(&sandbox.shows("cpu.shares", "cpu.weight").as_str()));
+}
+
+#[test]
+fn frozen_processes_stop_and_go_on() {
+    let sandbox = Sandbox::new("freeze", json!({}));
+    let mut child = sandbox.shell("while :; do :; done");
+    let pid = Pid::from_child(&child);
+    eventually("it runs", || state(pid) == "R");
+    assert!(!sandbox.group().frozen());
+    sandbox.group().freeze().unwrap();
+    assert!(sandbox.group().frozen());
+    let spent = || std::fs::read_to_string(format!("/proc/{}/schedstat", pid.as_raw_nonzero())).unwrap();
+    let before = spent();
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(spent(), before, "it takes no CPU");
+    // Another handle, as of another command.
+    let other = sandbox.host.open(&sandbox.path).unwrap().unwrap();
+    assert!(other.frozen());
+    other.thaw().unwrap();
+    assert!(!sandbox.group().frozen());
+    eventually("it goes on", || spent() != before);
+    sandbox.group().kill_all().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_fork_bomb_is_frozen_and_killed() {
+    let sandbox = Sandbox::new("bomb", json!({"pids": {"limit": 200}}));
+    let mut child = sandbox.shell("f() { f | f & f; }; f 2>/dev/null; sleep 1000");
+    eventually("it grows", || sandbox.group().all_procs().len() > 20);
+    sandbox.group().freeze().unwrap();
+    let all = sandbox.group().all_procs().len();
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(sandbox.group().all_procs().len(), all);
+    sandbox.group().kill_all().unwrap();
+    assert_eq!(sandbox.group().all_procs(), []);
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_signal_reaches_all_in_groups_below_as_well() {
+    let sandbox = Sandbox::new("signal", json!({}));
+    let mut children = [sandbox.shell("exec sleep 1000"), sandbox.shell("exec sleep 1000")];
+    for group in sandbox.group().groups.iter().filter(|group| !group.is_v2()) {
+        files::make_dir(&group.path.join("below")).unwrap();
+    }
+    if sandbox.host.mode() != Mode::V2 {
+        let below = sandbox.group().below(Path::new("below"), None).unwrap();
+        below.take_in(Pid::from_child(&children[1])).unwrap();
+        assert_eq!(sandbox.group().procs().len(), 1);
+    }
+    assert_eq!(sandbox.group().all_procs().len(), 2);
+    sandbox.group().signal(Signal::TERM).unwrap();
+    for child in &mut children {
+        use std::os::unix::process::ExitStatusExt;
+        assert_eq!(child.wait().unwrap().signal(), Some(15));
+    }
+}
+
+#[test]
+fn want_of_memory_is_told() {
+    let sandbox = Sandbox::new("oom", json!({"memory": {"limit": 16 << 20, "swap": 16 << 20}}));
+    let mut notice = sandbox.group().oom_notice().unwrap();
+    assert_eq!(notice.look(), Oom::Killed(0));
+    let mut child = sandbox.shell("x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done");
+    let mut poll = [rustix::event::PollFd::new(&notice, rustix::event::PollFlags::IN)];
+    let limit = rustix::time::Timespec { tv_sec: 60, tv_nsec: 0 };
+    assert_eq!(rustix::event::poll(&mut poll, Some(&limit)), Ok(1));
+    child.wait().unwrap();
+    let mut told = 0;
+    let end = Instant::now() + Duration::from_secs(30);
+    while told == 0 && Instant::now() < end {
+        let Oom::Killed(more) = notice.look() else { panic!("it is there") };
+        told += more;
+    }
+    assert_eq!((told, sandbox.group().oom_kills()), (1, 1));
+    drop(sandbox);
+    assert_eq!(notice.look(), Oom::Gone);
+}
+
+#[test]
+fn huge_pages_are_limited_in_the_tree_of_a_hybrid_host() {
+    let host = Host::probe().unwrap();
+    if !host.controllers().iter().any(|name| name == "hugetlb") {
+        return eprintln!("SKIP: no hugetlb");
+    }
+    let sandbox = Sandbox::new("huge", json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 5 << 20}]}));
+    assert_eq!(sandbox.shows("hugetlb.2MB.max", "hugetlb.2MB.max"), (4 << 20).to_string());
+    let mut child = sandbox.shell("sleep 1000");
+    let text = std::fs::read_to_string(format!("/proc/{}/cgroup", child.id())).unwrap();
+    assert!(text.contains(&format!("0::{}", sandbox.path.display())), "{text}");
+    sandbox.group().kill_all().unwrap();
+    child.wait().unwrap();
+    sandbox.update(json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 2 << 20}]})).unwrap();
+    assert_eq!(sandbox.shows("hugetlb.2MB.max", "hugetlb.2MB.max"), (2 << 20).to_string());
+}
+
+#[test]
+fn what_was_used_is_told() {
+    let sandbox = Sandbox::new("stats", json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 7}}));
+    let mut child = sandbox.shell("x=aaaaaaaa; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18; do x=$x$x; done; while :; do :; done");
+    let enough = || sandbox.group().stats().cpu.usage.total > 100_000_000;
+    eventually("it takes CPU", enough);
+    eventually("it takes memory", || sandbox.group().stats().memory.usage.usage > 1 << 20);
+    let stats = sandbox.group().stats();
+    assert_eq!((stats.pids.current, stats.pids.limit), (1, 7));
+    assert_eq!(stats.memory.usage.limit, 64 << 20);
+    assert!(stats.memory.usage.usage > 0 && stats.memory.usage.usage < 64 << 20, "{:?}", stats.memory.usage);
+    assert!(stats.memory.raw.len() > 10);
+    let json = serde_json::to_value(&stats).unwrap();
+    assert_eq!(json["memory"]["usage"]["limit"], 64 << 20);
+    assert_eq!(json["pids"], json!({"current": 1, "limit": 7}));
+    sandbox.group().kill_all().unwrap();
+    child.wait().unwrap();
+}
