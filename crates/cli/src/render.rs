@@ -14,6 +14,20 @@ pub(crate) struct List<'a> {
     pub(crate) rows: Vec<Map<String, Value>>,
 }
 
+/// docker's headings of fields that no default table has.
+const HEADINGS: [(&str, &str); 10] = [
+    ("CREATED AT", "CreatedAt"),
+    ("HEALTH STATUS", "HealthStatus"),
+    ("LABELS", "Labels"),
+    ("LOCAL VOLUMES", "LocalVolumes"),
+    ("MOUNTS", "Mounts"),
+    ("NETWORKS", "Networks"),
+    ("PLATFORM", "Platform"),
+    ("SIZE", "Size"),
+    ("STATE", "State"),
+    ("DIGEST", "Digest"),
+];
+
 /// Fields of a row, sorted: docker's rows are Go's maps, whose JSON is.
 pub(crate) fn row<const N: usize>(mut fields: [(&str, Value); N]) -> Map<String, Value> {
     fields.sort_by_key(|(name, _)| *name);
@@ -61,16 +75,19 @@ impl List<'_> {
         Ok(align(cells.collect::<Result<Vec<_>, Failure>>()?))
     }
 
-    /// For each field what stands above it: a column's heading, or its own name.
+    /// For each field what stands above it: a column's heading, or its own name. Without a row the fields are those
+    /// that have a heading.
     fn headings(&self) -> Value {
-        let fields = self.rows.first().map(|row| row.keys().cloned().collect::<Vec<_>>());
-        let fields =
-            fields.unwrap_or_else(|| self.columns.iter().map(|(_, field)| (*field).to_owned()).collect());
+        let headings = || self.columns.iter().chain(&HEADINGS);
+        let fields: Vec<_> = match self.rows.first() {
+            Some(row) => row.keys().map(String::as_str).collect(),
+            None => headings().map(|(_, field)| *field).collect(),
+        };
         let heading = |field: &str| {
-            let column = self.columns.iter().find(|(_, name)| *name == field);
+            let column = headings().find(|(_, name)| *name == field);
             column.map_or_else(|| field.to_uppercase(), |(heading, _)| (*heading).to_owned())
         };
-        fields.into_iter().map(|field| (field.clone(), Value::from(heading(&field)))).collect()
+        fields.into_iter().map(|field| (field.to_owned(), Value::from(heading(field)))).collect()
     }
 }
 

@@ -19,6 +19,7 @@ mod error;
 pub mod hello;
 pub mod image;
 pub mod init;
+pub mod inspect;
 mod merged;
 pub mod request;
 mod rootfs;

@@ -3,6 +3,7 @@
 mod container;
 mod image;
 mod overview;
+mod ps;
 mod run;
 mod run_flags;
 mod system;
@@ -25,7 +26,7 @@ struct Command {
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
     Command { names: &["run", "container run"], syntax: &run_flags::SYNTAX, act: run::run },
-    Command { names: &["ps", "container ls", "container list", "container ps"], syntax: &container::LIST, act: container::list },
+    Command { names: &["ps", "container ls", "container list", "container ps"], syntax: &ps::LIST, act: ps::list },
     Command { names: &["rm", "container rm", "container remove"], syntax: &container::REMOVE, act: container::remove },
     Command { names: &["diff", "container diff"], syntax: &container::DIFF, act: container::diff },
     Command { names: &["inspect"], syntax: &container::INSPECT_ANY, act: container::inspect_any },

@@ -5,7 +5,7 @@ use crate::compose::{self, Composed, EtcFiles, Facts, IdMaps, LiveHost, User};
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
 use crate::merged::Merged;
 use crate::request::{Network, RunRequest, UserNamespace};
-use crate::{Engine, rootfs};
+use crate::{Engine, inspect, rootfs};
 use fault::Context;
 use oci::ContainerConfig;
 use oci::runtime::Spec;
@@ -20,7 +20,13 @@ pub(super) struct Draft {
     pub(super) spec: Spec,
     pub(super) warnings: Vec<String>,
     etc: store::EtcFiles,
+    shown: Shown,
+}
+
+/// What is kept only to be shown.
+pub(super) struct Shown {
     labels: std::collections::BTreeMap<String, String>,
+    details: serde_json::Value,
 }
 
 /// A slot that goes back, whatever happens.
@@ -78,8 +84,11 @@ impl Engine {
             host: &LiveHost,
         };
         let composed = compose::compose(request, &config, &facts).map_err(from_compose)?;
-        let (etc, labels) = (etc_files(request, &facts), labels(request, &config));
-        Draft::new(id, slot, composed, etc, labels, &joined)
+        let etc = etc_files(request, &facts);
+        let labels = inspect::labels(request, &config);
+        let details = inspect::details(request, &config, compose::hostname(request, &facts));
+        let shown = Shown { labels, details };
+        Draft::new(id, slot, composed, etc, shown, &joined)
     }
 
     /// `-u`, or the image's user, by the passwd and group files that the container will see.
@@ -119,7 +128,7 @@ impl Draft {
         slot: Claimed,
         composed: Composed,
         etc: store::EtcFiles,
-        labels: std::collections::BTreeMap<String, String>,
+        shown: Shown,
         joined: &joined::Found,
     ) -> Result<Self> {
         let Composed { mut spec, create, relabel, warnings } = composed;
@@ -131,7 +140,7 @@ impl Draft {
             rootfs::relabel(path, label)?;
         }
         joined.tell_map(&mut spec);
-        Ok(Self { id, slot, spec, warnings, etc, labels })
+        Ok(Self { id, slot, spec, warnings, etc, shown })
     }
 
     /// What the store keeps of it.
@@ -140,6 +149,8 @@ impl Draft {
             request.name.as_ref().map_or_else(Name::random, |name| name.parse()).map_err(from_store)?;
         let spec = serde_json::value::to_raw_value(&self.spec)
             .or_err(Kind::Failed, || "write the container's spec".into())?;
+        let details = serde_json::value::to_raw_value(&self.shown.details)
+            .or_err(Kind::Failed, || "write what is shown of the container".into())?;
         let args = self.spec.process().as_ref().and_then(|process| process.args().clone());
         let record = Record {
             id: self.id,
@@ -150,20 +161,13 @@ impl Draft {
             created: jiff::Timestamp::now(),
             boot: String::new(),
             command: args.unwrap_or_default(),
-            labels: self.labels.clone(),
+            labels: self.shown.labels.clone(),
             remove: request.remove,
             spec: Some(spec),
-            details: None,
+            details: Some(details),
         };
         Ok(NewContainer { record, any_name: request.name.is_none(), etc: self.etc.clone() })
     }
-}
-
-/// The image's labels under the request's.
-fn labels(request: &RunRequest, config: &ContainerConfig) -> std::collections::BTreeMap<String, String> {
-    let mut labels: std::collections::BTreeMap<_, _> = config.labels.clone();
-    labels.extend(request.labels.clone());
-    labels
 }
 
 fn etc_files(request: &RunRequest, facts: &Facts<'_>) -> store::EtcFiles {
