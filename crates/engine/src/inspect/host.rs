@@ -133,7 +133,7 @@ fn security(isolation: &IsolationRequest) -> Vec<String> {
         (isolation.system_paths_unconfined, "systempaths=unconfined"),
         (isolation.writable_cgroups, "writable-cgroups=true"),
     ];
-    let fixed = fixed.into_iter().filter_map(|(on, word)| on.then(|| word.to_owned()));
+    let fixed = fixed.into_iter().filter(|(on, _)| *on).map(|(_, word)| word.to_owned());
     let labels = isolation.labels.iter().map(|label| format!("label={label}"));
     let apparmor = isolation.apparmor.iter().map(|profile| format!("apparmor={profile}"));
     let lists = [paths("mask", &isolation.mask), paths("unmask", &isolation.unmask)].into_iter().flatten();
