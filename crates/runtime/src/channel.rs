@@ -32,6 +32,10 @@ pub(crate) enum Tag {
     Terminal,
     /// From the stage that joins namespaces: the container's pid and pidfd.
     Born,
+    /// From the child: all but the program is done.
+    Ready,
+    /// To the child: go on.
+    Proceed,
 }
 
 /// One end.
@@ -129,9 +133,17 @@ fn rights(message: RecvAncillaryMessage<'_>) -> Option<impl Iterator<Item = Owne
 
 impl Tag {
     fn from_number(number: u8) -> Option<Self> {
-        [Self::Mapped, Self::More, Self::Go, Self::Failed, Self::Terminal, Self::Born]
-            .into_iter()
-            .find(|tag| *tag as u8 == number)
+        let all = [
+            Self::Mapped,
+            Self::More,
+            Self::Go,
+            Self::Failed,
+            Self::Terminal,
+            Self::Born,
+            Self::Ready,
+            Self::Proceed,
+        ];
+        all.into_iter().find(|tag| *tag as u8 == number)
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) enum Step {
     Personality,
     Exec,
     ExecLookup,
+    Gate,
 }
 
 /// Every step, by number, in words.
@@ -69,6 +70,7 @@ const WORDS: [(Step, &str); 29] = [
     (Step::Personality, "set personality"),
     (Step::Exec, "exec"),
     (Step::ExecLookup, "exec"),
+    (Step::Gate, "wait for"),
 ];
 
 /// What went wrong in the child: a step, the kernel's word, and on what.

@@ -27,6 +27,7 @@ mod channel;
 mod child;
 mod dev;
 mod failure;
+mod gate;
 mod overlay;
 mod plan;
 mod running;
@@ -35,7 +36,8 @@ mod start;
 pub use overlay::{Overlay, Rootfs};
 pub use plan::Plan;
 pub use running::{Event, Exited, Running, Status};
-pub use start::{Start, Stdio};
+pub use gate::Gate;
+pub use start::{Bond, Manner, Start, Stdio};
 
 /// Why a container did not come to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

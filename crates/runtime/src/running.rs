@@ -30,6 +30,8 @@ pub enum Event {
     Executed,
     /// It never will.
     Failed(Error),
+    /// All but the program is done; it goes on with [`Running::let_go`].
+    Ready,
 }
 
 /// How a process ended.
@@ -101,11 +103,21 @@ impl Running {
                 Some(master) => Ok(Event::Terminal(master)),
                 None => Err(refused(Errno::PROTO, "receive the container's terminal".into())),
             },
+            Some(message) if message.tag == Tag::Ready => Ok(Event::Ready),
             Some(message) => {
                 self.channel = None;
                 let failure = Failure::decode(&message.payload);
                 Ok(Event::Failed(failure.unwrap_or_else(unreadable).into_error()))
             }
+        }
+    }
+
+    /// Lets a container that is ready go on: to its program, or to its gate. From then on it lives without us.
+    pub fn let_go(&self) -> Result<()> {
+        let Some(channel) = &self.channel else { return Ok(()) };
+        match channel.send(Tag::Proceed, &[]) {
+            Ok(()) | Err(Errno::PIPE) => Ok(()),
+            Err(errno) => Err(refused(errno, "let the container go".into())),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::aside::aside;
 use crate::channel::{Channel, Tag};
 use crate::child::{AFTER_MAP, Child, change, write_at};
+use crate::gate::Gate;
 use crate::overlay::{Mapped, Rootfs, as_root_of, hold};
 use crate::plan::{Join, Plan, Source};
 use crate::running::Running;
@@ -32,6 +33,29 @@ pub struct Start<'a> {
     pub stdio: Stdio,
     /// The host's control groups; none: the container stays in the caller's.
     pub cgroups: Option<&'a cgroup::Host>,
+    /// How it lives with its maker.
+    pub manner: Manner,
+}
+
+/// How a container lives with its maker: what is no matter of the `Spec`.
+#[derive(Debug, Default)]
+pub struct Manner {
+    /// Whose it is.
+    pub bond: Bond,
+    /// How many of the caller's descriptors, from 3 on, the program inherits.
+    pub kept: u16,
+    /// The program keeps the caller's session keyring.
+    pub keeps_keyring: bool,
+}
+
+/// Whose a container is.
+#[derive(Debug, Default)]
+pub enum Bond {
+    /// Its maker's: if that dies, the container dies.
+    #[default]
+    Maker,
+    /// Nobody's, from [`Running::let_go`] on. With a gate its program then waits for [`Gate::open`].
+    Free(Option<Gate>),
 }
 
 impl Plan {
@@ -47,11 +71,13 @@ impl Plan {
         let entry = entry
             .map_err(|cause| Error::new(Kind::Cgroup, "enter the container's cgroup").caused_by(cause))?;
         let groups = cgroup.as_ref().map(cgroup::Cgroup::mounts).unwrap_or_default();
-        let (pid, pidfd, ours) = self.bear(ours, theirs, start.stdio, entry, &groups)?;
+        let Start { rootfs, stdio, manner, .. } = start;
+        let child = Child { plan: self, stdio, channel: theirs, entry, groups: &groups, manner };
+        let (pid, pidfd, ours) = self.bear(ours, child)?;
         sys::step!("runtime.start.cloned");
         let mut running =
             Running { pid, pidfd, channel: Some(ours), held: Vec::new(), cgroup, warnings: Vec::new() };
-        match self.furnish(&mut running, &start.rootfs) {
+        match self.furnish(&mut running, &rootfs) {
             Ok(()) => Ok(running),
             Err(error) => Err(give_up(running, error)),
         }
@@ -66,26 +92,18 @@ impl Plan {
     }
 
     /// The child is born into namespaces that need no id map; the others it makes itself.
-    fn bear(
-        &self,
-        ours: Channel,
-        channel: Channel,
-        stdio: Stdio,
-        entry: Option<cgroup::Entry>,
-        groups: &[cgroup::Mount],
-    ) -> Result<(Pid, OwnedFd, Channel)> {
+    fn bear(&self, ours: Channel, child: Child<'_>) -> Result<(Pid, OwnedFd, Channel)> {
         let namespaces = self.namespaces.new - AFTER_MAP;
         let joins = &self.namespaces.joins;
         if !joins.is_empty() {
-            let staged = crate::child::Joining { joins, namespaces };
-            return staged.bear(ours, Child { plan: self, stdio, channel, entry, groups });
+            return crate::child::Joining { joins, namespaces }.bear(ours, child);
         }
-        let cgroup = entry.as_ref().and_then(cgroup::Entry::directory);
+        let cgroup = child.entry.as_ref().and_then(cgroup::Entry::directory);
         let how = Clone3 { namespaces, cgroup, sibling: false };
         match clone3(&how).map_err(|errno| refused(errno, format!("clone with new {namespaces:?}")))? {
             Birth::Child => {
                 drop(ours); // or its end would never be heard
-                Child { plan: self, stdio, channel, entry, groups }.run()
+                child.run()
             }
             Birth::Parent { pid, pidfd } => Ok((pid, pidfd, ours)),
         }

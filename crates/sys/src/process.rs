@@ -147,6 +147,26 @@ pub fn close_on_exec_from(first: RawFd) -> Result<()> {
         .map(drop)
 }
 
+/// Closes all descriptors from `first` on but `kept`, whoever owns them: for a process that is about to become
+/// a program, or to wait for it, and drops nothing any more.
+pub fn close_all_from(first: RawFd, kept: &[BorrowedFd<'_>]) -> Result<()> {
+    let mut kept: Vec<_> = kept.iter().map(AsRawFd::as_raw_fd).filter(|fd| *fd >= first).collect();
+    kept.sort_unstable();
+    let mut from = first;
+    for fd in kept {
+        if fd > from {
+            close_range(from, fd as u32 - 1)?;
+        }
+        from = fd + 1;
+    }
+    close_range(from, u32::MAX)
+}
+
+fn close_range(first: RawFd, last: u32) -> Result<()> {
+    // SAFETY: the callers of `close_all_from` drop nothing that owns one of these any more.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
+}
+
 /// Joins a new, anonymous session keyring, so that the caller's keys are out of reach, see keyctl(2).
 pub fn new_session_keyring(name: &CStr) -> Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: c_int = 1;

@@ -19,7 +19,7 @@ use crate::Engine;
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
 use crate::request::{Pull, RunRequest, StreamsRequest, UserNamespace};
 use fault::Context;
-use runtime::{Exited, Overlay, Plan, Rootfs, Start, Status};
+use runtime::{Exited, Manner, Overlay, Plan, Rootfs, Start, Status};
 use rustix::fd::BorrowedFd;
 use std::path::Path;
 use store::{ContainerId, Exit, Held, Image};
@@ -121,7 +121,12 @@ impl Engine {
     ) -> Tried<(runtime::Running, relay::Ends)> {
         let (stdio, ends) = streams::wire(plan, &request.streams, host)?;
         let rootfs = Rootfs::Overlay(self.overlay(held, image, request.remove)?);
-        let running = plan.start(Start { rootfs, stdio, cgroups: Some(&self.cgroups) })?;
+        let running = plan.start(Start {
+            rootfs,
+            stdio,
+            cgroups: Some(&self.cgroups),
+            manner: Manner::default(),
+        })?;
         Ok((running, ends))
     }
 

@@ -171,7 +171,7 @@ impl Relay<'_> {
 
     fn hear_child(&mut self) -> Result<()> {
         match self.running.event().map_err(from_runtime)? {
-            Event::Executed => {}
+            Event::Executed | Event::Ready => {}
             Event::Failed(error) => self.failure = Some(from_runtime(error)),
             Event::Terminal(master) => self.take_terminal(master)?,
         }

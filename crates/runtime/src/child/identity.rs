@@ -3,6 +3,7 @@
 use super::{During, Result};
 use crate::failure::Step;
 use crate::plan::{Label, ProcessPlan};
+use crate::start::{Bond, Manner};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::process::{Rlimit, Signal, set_parent_process_death_signal, setrlimit, umask};
@@ -36,7 +37,11 @@ pub(super) fn limit(process: &ProcessPlan) -> Result<()> {
 
 /// Takes on the user's ids and capabilities, the filter and the last few settings; in the one order that works:
 /// the filter needs CAP_SYS_ADMIN or no_new_privs, the ids need CAP_SETUID, and both go with the capabilities.
-pub(super) fn become_user(process: &ProcessPlan, label: Option<(OwnedFd, &Label)>) -> Result<()> {
+pub(super) fn become_user(
+    process: &ProcessPlan,
+    label: Option<(OwnedFd, &Label)>,
+    manner: &Manner,
+) -> Result<()> {
     let identity = &process.identity;
     umask(Mode::from_raw_mode(identity.umask));
     if let Some((file, label)) = label {
@@ -47,15 +52,21 @@ pub(super) fn become_user(process: &ProcessPlan, label: Option<(OwnedFd, &Label)
     }
     set_ids_and_capabilities(process)?;
     // Cleared by the kernel with any change of ids, so it is set after them.
-    set_parent_process_death_signal(Some(Signal::KILL)).during(Step::Identity, "parent-death signal")?;
+    if matches!(manner.bond, Bond::Maker) {
+        set_parent_process_death_signal(Some(Signal::KILL)).during(Step::Identity, "parent-death signal")?;
+    }
     rustix::process::chdir(process.cwd.as_str()).during(Step::WorkDir, &process.cwd)?;
-    sys::process::close_on_exec_from(3).during(Step::Streams, "close-on-exec")?;
+    sys::process::close_on_exec_from(3 + i32::from(manner.kept)).during(Step::Streams, "close-on-exec")?;
     sys::signal::reset();
     if process.no_new_privileges {
         rustix::thread::set_no_new_privs(true).during(Step::Capabilities, "no_new_privs")?;
-        install_filter(process)?;
     }
     Ok(())
+}
+
+/// Where no capability is needed for it, the filter is the very last: it need not allow what comes before.
+pub(super) fn install_last_filter(process: &ProcessPlan) -> Result<()> {
+    if process.no_new_privileges { install_filter(process) } else { Ok(()) }
 }
 
 fn install_filter(process: &ProcessPlan) -> Result<()> {

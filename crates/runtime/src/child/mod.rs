@@ -15,7 +15,7 @@ pub(crate) use mounts::{change, make_file_system};
 use crate::channel::{Channel, Tag};
 use crate::failure::{Failure, Step};
 use crate::plan::Plan;
-use crate::start::Stdio;
+use crate::start::{Bond, Manner, Stdio};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use std::ffi::CStr;
@@ -41,17 +41,20 @@ pub(crate) struct Child<'a> {
     pub(crate) channel: Channel,
     pub(crate) entry: Option<cgroup::Entry>,
     pub(crate) groups: &'a [cgroup::Mount],
+    pub(crate) manner: Manner,
 }
 
 impl Child<'_> {
     /// Becomes the container's program, or tells the parent why not and ends.
     pub(crate) fn run(self) -> ! {
-        let channel = &self.channel;
         let failure = match self.become_program() {
             Ok(never) => match never {},
             Err(failure) => failure,
         };
-        let _ = channel.send(Tag::Failed, &failure.encode());
+        match &self.manner.bond {
+            Bond::Free(Some(gate)) if gate.is_passed() => gate.tell(&failure),
+            _ => drop(self.channel.send(Tag::Failed, &failure.encode())),
+        }
         sys::process::exit_now(125)
     }
 
@@ -72,7 +75,23 @@ impl Child<'_> {
         sys::step!("runtime.child.root-entered");
         self.become_user(&root, console)?;
         sys::step!("runtime.child.before-exec");
+        self.leave_maker()?;
+        identity::install_last_filter(&self.plan.process)?;
         Err(self.exec())
+    }
+
+    /// Who is nobody's says that it is ready, and goes on once its maker has taken note of it.
+    fn leave_maker(&self) -> Result<()> {
+        let Bond::Free(gate) = &self.manner.bond else { return Ok(()) };
+        self.channel.send(Tag::Ready, &[]).during(Step::Gate, "its maker")?;
+        if self.channel.receive().during(Step::Receive, "the maker's word")?.is_none() {
+            sys::process::exit_now(125)
+        }
+        let Some(gate) = gate else { return Ok(()) };
+        // It may be long: nobody's pipe or lock is held open meanwhile.
+        let first_own = 3 + i32::from(self.manner.kept);
+        sys::process::close_all_from(first_own, &gate.descriptors()).during(Step::Gate, "its start")?;
+        gate.wait().during(Step::Gate, "its start")
     }
 
     /// What the kernel would make before the id map is written would belong to nobody inside, so
@@ -112,7 +131,11 @@ impl Child<'_> {
         rustix::process::setsid().during(Step::Streams, "new session")?;
         streams::set(&self.stdio, console.as_ref())?;
         // Without CONFIG_KEYS there is no key to protect.
-        match sys::process::new_session_keyring(c"_ses.hull") {
+        let joined = match self.manner.keeps_keyring {
+            true => Ok(()),
+            false => sys::process::new_session_keyring(c"_ses.hull"),
+        };
+        match joined {
             Ok(()) | Err(Errno::NOSYS) => {}
             Err(errno) => return Err(Failure::new(Step::Keyring, errno, "_ses.hull")),
         }
@@ -121,7 +144,7 @@ impl Child<'_> {
         }
         let label = process.label.as_ref().map(|label| identity::open_label(root, label)).transpose()?;
         identity::limit(process)?;
-        identity::become_user(process, label)
+        identity::become_user(process, label, &self.manner)
     }
 
     /// Tries each candidate as execvp(3) does: a directory without the program is passed over, one
