@@ -33,10 +33,10 @@ mod plan;
 mod running;
 mod start;
 
+pub use gate::Gate;
 pub use overlay::{Overlay, Rootfs};
 pub use plan::Plan;
 pub use running::{Event, Exited, Running, Status};
-pub use gate::Gate;
 pub use start::{Bond, Manner, Start, Stdio};
 
 /// Why a container did not come to be.

@@ -22,6 +22,8 @@ pub enum Stdio {
     Terminal(Option<Winsize>),
     /// Standard input, output and error.
     Streams([OwnedFd; 3]),
+    /// The caller's own.
+    Inherited,
 }
 
 /// What a start needs besides the plan.

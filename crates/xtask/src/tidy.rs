@@ -12,8 +12,8 @@ const TIERS: [&[&str]; 6] = [
     &["sys", "oci", "template"],
     &["seccomp", "cgroup", "layer"],
     &["store", "runtime"],
-    &["engine"],
-    &["cli"],
+    &["engine", "bundle"],
+    &["cli", "runtime-cli"],
 ];
 
 /// Above all tiers, or outside them.
@@ -137,7 +137,7 @@ impl Look<'_> {
     }
 
     fn is_edge(&self) -> bool {
-        matches!(self.name, "cli" | "hull" | "xtask")
+        matches!(self.name, "cli" | "runtime-cli" | "hull" | "xtask")
     }
 
     fn function(&mut self, block: &syn::Block, name: &syn::Ident) {

@@ -121,12 +121,8 @@ impl Engine {
     ) -> Tried<(runtime::Running, relay::Ends)> {
         let (stdio, ends) = streams::wire(plan, &request.streams, host)?;
         let rootfs = Rootfs::Overlay(self.overlay(held, image, request.remove)?);
-        let running = plan.start(Start {
-            rootfs,
-            stdio,
-            cgroups: Some(&self.cgroups),
-            manner: Manner::default(),
-        })?;
+        let running =
+            plan.start(Start { rootfs, stdio, cgroups: Some(&self.cgroups), manner: Manner::default() })?;
         Ok((running, ends))
     }
 

@@ -43,7 +43,7 @@ pub(super) fn set(stdio: &Stdio, console: Option<&OwnedFd>) -> Result<()> {
             [slave, slave, slave]
         }
         (Stdio::Streams(streams), None) => streams.each_ref(),
-        (Stdio::Terminal(_), None) => return Ok(()),
+        (Stdio::Terminal(_) | Stdio::Inherited, None) => return Ok(()),
     };
     rustix::stdio::dup2_stdin(input)
         .and_then(|()| rustix::stdio::dup2_stdout(output))

@@ -1,0 +1,72 @@
+//! `delete`: everything of a container goes.
+
+use crate::error::{At, from_cgroup, status};
+use crate::record::Process;
+use crate::{Error, Kind, Place, Record, Result, Root, Status};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::Signal;
+use rustix::time::Timespec;
+
+/// A process in the kernel's hands (a dead disk, a frozen group of others) may take long to die.
+const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+
+impl Root {
+    /// Removes a container; with `force` also one that runs, and what a killed command left of one.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] unless forced; [`Kind::Status`] if it runs.
+    pub fn delete(&self, id: &str, force: bool) -> Result<()> {
+        let place = match self.open(id) {
+            Err(error) if force && *error.kind() == Kind::NotFound => return Ok(()),
+            other => other?,
+        };
+        match place.lock().and_then(|()| place.record()) {
+            Ok(record) => place.delete(&record, force),
+            // Its maker died before it made anything else.
+            Err(error) if *error.kind() == Kind::NotFound => {
+                place.remove()?;
+                if force { Ok(()) } else { Err(error) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Place {
+    fn delete(self, record: &Record, force: bool) -> Result<()> {
+        let state = self.state()?;
+        let may = force || matches!(state.status, Status::Created | Status::Stopped);
+        if !may {
+            let word = state.status.word();
+            return Err(status(format!("cannot delete container {} that is not stopped: {word}", self.id())));
+        }
+        record.process.map_or(Ok(()), Process::end)?;
+        sys::step!("bundle.delete.ended");
+        remove_group(record)?;
+        sys::step!("bundle.delete.group-removed");
+        self.remove()
+    }
+}
+
+impl Process {
+    /// Kills it and waits for its end. One that has ended is fine.
+    fn end(self) -> Result<()> {
+        let Some(pidfd) = self.open()? else { return Ok(()) };
+        let _ = sys::signal::send(&pidfd, Signal::KILL.as_raw());
+        let ended = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&PATIENCE));
+        match ended.at(|| format!("wait for the end of process {}", self.pid))? {
+            0 => Err(Error::new(Kind::Failed, format!("process {} does not end", self.pid))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// With all processes that are still in it: without a pid namespace they outlive the first.
+fn remove_group(record: &Record) -> Result<()> {
+    let Some(path) = &record.cgroup else { return Ok(()) };
+    let host = cgroup::Host::probe().map_err(from_cgroup)?;
+    match host.open(path).map_err(from_cgroup)? {
+        Some(group) => group.remove().map_err(from_cgroup),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,128 @@
+//! What a container is doing, as the kernel tells it.
+
+use crate::error::At;
+use crate::place::read_whole;
+use crate::record::Process;
+use crate::{Place, Record, Result};
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+/// The specification's words (runtime.md, State), and `paused`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Somebody is making it.
+    Creating,
+    /// Its process waits for the start.
+    Created,
+    /// Its program runs.
+    Running,
+    /// Its processes are frozen.
+    Paused,
+    /// Its process has ended, or never came to be.
+    Stopped,
+}
+
+impl Status {
+    /// As every engine spells it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A container at one moment.
+#[derive(Debug)]
+pub struct State {
+    /// What is kept of it.
+    pub record: Record,
+    /// What it was doing.
+    pub status: Status,
+    /// Its process; none once that has ended.
+    pub pid: Option<i32>,
+}
+
+impl Place {
+    /// What the container is doing.
+    pub fn state(&self) -> Result<State> {
+        let record = self.record()?;
+        let living = record.process.filter(|process| process.lives());
+        let status = match living {
+            None if record.process.is_none() && self.is_locked() => Status::Creating,
+            None => Status::Stopped,
+            Some(_) if runtime::Gate::is_waited_at(self.dir()) => Status::Created,
+            Some(_) if is_frozen(&record)? => Status::Paused,
+            Some(_) => Status::Running,
+        };
+        Ok(State { record, status, pid: living.map(|process| process.pid) })
+    }
+}
+
+fn is_frozen(_record: &Record) -> Result<bool> {
+    Ok(false)
+}
+
+impl Process {
+    /// The process with this id at this moment.
+    pub(crate) fn of(pid: i32) -> rustix::io::Result<Self> {
+        Ok(Self { pid, born: stat(pid)?.1 })
+    }
+
+    /// Does it live? A zombie does not.
+    pub(crate) fn lives(self) -> bool {
+        stat(self.pid).is_ok_and(|(state, born)| born == self.born && !matches!(state, b'Z' | b'X'))
+    }
+
+    /// A descriptor of this process and no other; none once it has ended.
+    pub(crate) fn open(self) -> Result<Option<OwnedFd>> {
+        let Some(pid) = Pid::from_raw(self.pid) else { return Ok(None) };
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            // Checked after it was opened: the id cannot pass to another process any more unnoticed.
+            Ok(pidfd) => Ok(self.lives().then_some(pidfd)),
+            Err(Errno::SRCH) => Ok(None),
+            Err(errno) => Err(errno).at(|| format!("open process {}", self.pid)),
+        }
+    }
+}
+
+/// State and time of birth of a process, see proc_pid_stat(5).
+fn stat(pid: i32) -> rustix::io::Result<(u8, u64)> {
+    let file = openat(CWD, format!("/proc/{pid}/stat"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    parse_stat(&read_whole(file, 1023)?).ok_or(Errno::PROTO)
+}
+
+/// The name in parentheses may contain anything, also parentheses.
+fn parse_stat(bytes: &[u8]) -> Option<(u8, u64)> {
+    let end = bytes.iter().rposition(|&byte| byte == b')')?;
+    let text = std::str::from_utf8(bytes.get(end + 2..)?).ok()?;
+    let mut fields = text.split(' ');
+    let state = *fields.next()?.as_bytes().first()?;
+    Some((state, fields.nth(18)?.trim_end().parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_by_its_birth() {
+        let own = Process::of(std::process::id() as i32).unwrap();
+        assert!(own.lives() && own.open().unwrap().is_some());
+        let other = Process { born: own.born + 1, ..own };
+        assert!(!other.lives() && other.open().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_hostile_name_moves_no_field() {
+        let line = b"12 (a) Z 1) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20\n";
+        assert_eq!(parse_stat(line), Some((b'S', 4711)));
+        assert_eq!(parse_stat(b"12 (x"), None);
+        assert_eq!(parse_stat(b"12 (x)"), None);
+    }
+}
