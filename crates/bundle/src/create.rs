@@ -51,7 +51,7 @@ impl Root {
     /// # Errors
     /// Nothing is left.
     pub fn create(&self, request: &Create, warn: &mut dyn FnMut(&str)) -> Result<()> {
-        let bundle = Bundle::read(request)?;
+        let bundle = Bundle::read(request, warn)?;
         bundle.check_terminal(request, true)?;
         let mut draft = Draft::new(self.make(&request.id)?, &bundle)?;
         let gate = Gate::make(draft.place().dir()).map_err(from_runtime)?;
@@ -66,7 +66,7 @@ impl Root {
     /// # Errors
     /// Nothing is left.
     pub fn run(&self, request: &Create, warn: &mut dyn FnMut(&str)) -> Result<Made> {
-        let bundle = Bundle::read(request)?;
+        let bundle = Bundle::read(request, warn)?;
         bundle.check_terminal(request, request.detach)?;
         let mut draft = Draft::new(self.make(&request.id)?, &bundle)?;
         let signals = (!request.detach).then(foreground::Signals::block).transpose()?;
@@ -92,11 +92,13 @@ struct Bundle {
 }
 
 impl Bundle {
-    fn read(request: &Create) -> Result<Self> {
+    fn read(request: &Create, warn: &mut dyn FnMut(&str)) -> Result<Self> {
         let path = &request.bundle;
         let file = path.join("config.json");
         let bytes = std::fs::read(&file).at(|| format!("read `{}`", file.display()))?;
-        let mut spec: Spec = serde_json::from_slice(&bytes).at(|| format!("read `{}`", file.display()))?;
+        let oci::spec::Read { value: mut spec, warnings } =
+            oci::spec::read(&bytes).map_err(|error| error.map_kind(|_| Kind::Invalid))?;
+        warnings.iter().for_each(|line| warn(line));
         place_cgroup(&mut spec, &request.id);
         let plan = Plan::new(&spec).map_err(from_runtime)?;
         Ok(Self { path: path.clone(), bytes, spec, plan })

@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         rootfs: Rootfs::Directory(bundle.join(root)),
         stdio: Stdio::Streams([i?, o?, e?]),
         cgroups: None,
+        manner: runtime::Manner::default(),
     };
     let mut running = plan.start(start)?;
     if let Event::Failed(error) = running.event()? {

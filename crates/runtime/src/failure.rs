@@ -40,7 +40,7 @@ pub(crate) enum Step {
 }
 
 /// Every step, by number, in words.
-const WORDS: [(Step, &str); 29] = [
+const WORDS: &[(Step, &str)] = &[
     (Step::Receive, "receive"),
     (Step::Join, "join namespace"),
     (Step::Unshare, "unshare"),
