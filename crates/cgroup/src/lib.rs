@@ -18,6 +18,7 @@
 //!   and left.
 
 mod create;
+mod delegate;
 mod device;
 mod entry;
 mod files;
@@ -32,6 +33,7 @@ mod process;
 mod realtime;
 mod setting;
 pub mod stats;
+pub mod systemd;
 mod update;
 mod v1;
 mod v2;
