@@ -28,6 +28,7 @@ mod host;
 mod limits;
 mod oom;
 mod own;
+mod parents;
 mod place;
 mod process;
 mod realtime;
