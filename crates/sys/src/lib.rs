@@ -11,7 +11,10 @@
 pub mod bpf;
 pub mod link;
 pub mod mount;
+pub mod netlink;
+pub mod proc;
 pub mod process;
+pub mod schedule;
 pub mod seccomp;
 pub mod signal;
 pub mod step;

@@ -129,6 +129,20 @@ impl FileSystem {
         raw::fsconfig_set_fd(&self.0, key, value)
     }
 
+    /// Begins a change of the file system that `fd` is on, see fspick(2).
+    ///
+    /// # Errors
+    /// EINVAL when `fd` is no mount's root.
+    pub fn pick(fd: impl AsFd) -> Result<Self> {
+        let flags = raw::FsPickFlags::FSPICK_CLOEXEC | raw::FsPickFlags::FSPICK_EMPTY_PATH;
+        raw::fspick(fd, c"", flags).map(Self)
+    }
+
+    /// Carries a change out.
+    pub fn reconfigure(self) -> Result<()> {
+        raw::fsconfig_reconfigure(&self.0)
+    }
+
     /// Makes the file system and gives its root as a detached mount.
     pub fn mount(self, attributes: u64) -> Result<OwnedFd> {
         raw::fsconfig_create(&self.0)?;

@@ -196,6 +196,15 @@ pub fn drop_from_bounding_set(capability: u32) -> Result<()> {
     check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }.into()).map(drop)
 }
 
+/// Is a capability in the bounding set?
+///
+/// # Errors
+/// EINVAL for a number the kernel does not know.
+pub fn is_in_bounding_set(capability: u32) -> Result<bool> {
+    // SAFETY: integers only.
+    check(unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) }.into()).map(|there| there == 1)
+}
+
 /// The three sets of capabilities of this thread as bit masks, see capset(2).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CapabilitySets {
