@@ -2,8 +2,8 @@
 
 use crate::error::{At, from_cgroup, from_runtime, invalid};
 use crate::record::Process;
-use crate::{Kind, Place, Record, Result, Root, console, foreground};
-use oci::runtime::Spec;
+use crate::{Kind, Place, Record, Result, Root, console, foreground, listener};
+use oci::runtime::{Mount, Spec};
 use runtime::{Bond, Event, Gate, Manner, Plan, Rootfs, Running, Start, Stdio};
 use std::path::{Path, PathBuf};
 use sys::tty::Winsize;
@@ -28,6 +28,8 @@ pub struct Create {
     pub kept: u16,
     /// How many of these are sockets that its program is to listen on, see sd_listen_fds(3).
     pub listened: u16,
+    /// It enters its root by chroot(2): a root on a ramdisk refuses pivot_root(2).
+    pub no_pivot: bool,
     /// Its program keeps the caller's session keyring.
     pub keeps_keyring: bool,
     /// It is run, and its maker leaves as soon as its program runs.
@@ -100,6 +102,7 @@ impl Bundle {
             oci::spec::read(&bytes).map_err(|error| error.map_kind(|_| Kind::Invalid))?;
         warnings.iter().for_each(|line| warn(line));
         place_cgroup(&mut spec, &request.id);
+        place_binds(&mut spec, path);
         let plan = Plan::new(&spec).map_err(from_runtime)?;
         Ok(Self { path: path.clone(), bytes, spec, plan })
     }
@@ -164,6 +167,23 @@ fn place_cgroup(spec: &mut Spec, id: &str) {
     }
 }
 
+/// Sources of binds are relative to the bundle (config.md, Mounts).
+fn place_binds(spec: &mut Spec, bundle: &Path) {
+    let is_bind = |mount: &Mount| {
+        let kind = mount.typ().as_deref().unwrap_or("bind");
+        matches!(kind, "bind" | "rbind")
+            || mount.options().iter().flatten().any(|option| option == "bind" || option == "rbind")
+    };
+    let Some(mut mounts) = spec.mounts().clone() else { return };
+    for mount in mounts.iter_mut().filter(|mount| is_bind(mount)) {
+        if let Some(source) = mount.source().as_ref().filter(|source| source.is_relative()) {
+            let source = bundle.join(source);
+            mount.set_source(Some(source));
+        }
+    }
+    spec.set_mounts(Some(mounts));
+}
+
 /// A container in the making: gone again unless kept.
 struct Draft {
     place: Option<Place>,
@@ -205,7 +225,12 @@ impl Draft {
             rootfs: Rootfs::Directory(bundle.root()),
             stdio: bundle.stdio(),
             cgroups: Some(&host),
-            manner: Manner { bond, kept: request.kept, keeps_keyring: request.keeps_keyring },
+            manner: Manner {
+                bond,
+                kept: request.kept,
+                no_pivot: request.no_pivot,
+                keeps_keyring: request.keeps_keyring,
+            },
         };
         let running = bundle.plan.start(start).map_err(from_runtime)?;
         running.warnings().iter().for_each(|warning| warn(warning));
@@ -215,12 +240,21 @@ impl Draft {
             match self.running().event().map_err(from_runtime)? {
                 Event::Terminal(master) => self.take_terminal(master, request)?,
                 Event::Failed(error) => return Err(from_runtime(error)),
+                Event::Listener(listener) => self.hand_over(&listener, bundle)?,
                 Event::Ready => return Ok(()),
                 Event::Executed => {
                     let died = "the container's process ended before its program";
                     return Err(crate::Error::new(Kind::Start(runtime::Kind::Kernel), died));
                 }
             }
+        }
+    }
+
+    fn hand_over(&mut self, filter: &rustix::fd::OwnedFd, bundle: &Bundle) -> Result<()> {
+        let pid = self.running().pid().as_raw_nonzero().get();
+        match bundle.plan.listener() {
+            Some(to) => listener::hand_over(to, filter, &self.record, pid),
+            None => Ok(()),
         }
     }
 

@@ -28,6 +28,7 @@ mod delete;
 mod error;
 mod foreground;
 mod kill;
+mod listener;
 mod place;
 mod record;
 mod root;

@@ -19,9 +19,7 @@ pub(crate) fn make_dir(path: &Path) -> Result<bool> {
         Err(Errno::EXIST) => Ok(false),
         Err(Errno::NOENT) => {
             let parent = path.parent().ok_or(Errno::NOENT)?;
-            if make_dir(parent)? {
-                crate::parents::mark(parent);
-            }
+            make_dir(parent)?;
             make_dir(path)
         }
         Err(errno) => Err(errno),

@@ -39,10 +39,9 @@ impl Cgroup {
         all
     }
 
-    /// Every process is in each hierarchy, and none can leave its group's: one hierarchy tells. But the freezer's,
-    /// which is made late.
+    /// Every process is in each hierarchy, and none can leave its group's: one hierarchy tells.
     fn first(&self) -> Option<&Group> {
-        self.groups.iter().find(|group| !group.has("freezer"))
+        self.groups.first()
     }
 
     /// Sends a signal to every process in it and below. Those that start meanwhile get it, too: all is frozen

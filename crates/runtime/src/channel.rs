@@ -32,6 +32,10 @@ pub(crate) enum Tag {
     Terminal,
     /// From the stage that joins namespaces: the container's pid and pidfd.
     Born,
+    /// From the child, if devices are to move there: it is in its network namespace.
+    Namespaced,
+    /// From the child: the descriptor that hears of the calls its filter hands on.
+    Listener,
     /// From the child: all but the program is done.
     Ready,
     /// To the child: go on.
@@ -140,6 +144,8 @@ impl Tag {
             Self::Failed,
             Self::Terminal,
             Self::Born,
+            Self::Namespaced,
+            Self::Listener,
             Self::Ready,
             Self::Proceed,
         ];

@@ -6,20 +6,16 @@
 //! root without a map of ids, which tmpfs has only since Linux 6.3.
 
 use crate::child::make_file_system;
-use crate::plan::{Plan, Source};
+use crate::plan::{Datum, DevicePlan, FileSystemPlan, Plan, Source, may_make};
 use crate::{Result, refused};
-use oci::runtime::{LinuxDevice, LinuxDeviceType};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chmodat, chownat, makedev, mkdirat, mknodat, symlinkat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chmodat, chownat, mkdirat, mknodat, statat, symlinkat};
 use rustix::io::Errno;
 use std::path::Path;
-
-/// The nodes that every container has (runtime-spec, config-linux.md, default devices).
-const NODES: [(&str, u32, u32); 6] =
-    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+use sys::mount::{self, clone_tree};
 
 /// Links from `/dev`, as the specification and every distribution have them.
-const LINKS: [(&str, &str); 6] = [
+pub(crate) const LINKS: [(&str, &str); 6] = [
     ("/proc/self/fd", "fd"),
     ("/proc/self/fd/0", "stdin"),
     ("/proc/self/fd/1", "stdout"),
@@ -31,10 +27,10 @@ const LINKS: [(&str, &str); 6] = [
 /// Mount points for what is commonly mounted below.
 const DIRECTORIES: [&str; 3] = ["pts", "shm", "mqueue"];
 
-/// A detached `/dev`, if the plan has one.
+/// A detached `/dev`, if the plan has one. If it is to be read-only, the child makes it so at its end.
 pub(crate) fn make(plan: &Plan) -> Result<Option<OwnedFd>> {
     let tmpfs = plan.mounts.iter().find_map(|mount| match &mount.source {
-        Source::Dev(tmpfs) => Some((tmpfs, mount.attach.own.set)),
+        Source::Dev(tmpfs) => Some((tmpfs, mount.attach.own.set & !mount::RDONLY)),
         _ => None,
     });
     let Some((tmpfs, attributes)) = tmpfs else { return Ok(None) };
@@ -43,13 +39,25 @@ pub(crate) fn make(plan: &Plan) -> Result<Option<OwnedFd>> {
     Ok(Some(dev))
 }
 
+/// Nodes that the child is to bind where it may make none itself: on one file system, and a clone for each.
+pub(crate) fn make_outer(plan: &Plan) -> Result<Vec<OwnedFd>> {
+    let outer: Vec<_> = plan.outer_devices().collect();
+    if outer.is_empty() || may_make(&plan.namespaces) {
+        return Ok(Vec::new());
+    }
+    let failed = |errno| refused(errno, "make device nodes".into());
+    let mode: Datum = ("mode".into(), Some("700".into()));
+    let tmpfs = FileSystemPlan { kind: "tmpfs".into(), data: vec![mode], ..FileSystemPlan::default() };
+    let shelf = make_file_system(&tmpfs, mount::NOSUID | mount::NOEXEC).map_err(failed)?;
+    for (number, device) in outer.iter().enumerate() {
+        extra(plan, &shelf, device, Path::new(&number.to_string())).map_err(failed)?;
+    }
+    (0..outer.len()).map(|number| clone_tree(&shelf, number.to_string(), false).map_err(failed)).collect()
+}
+
 type Failed = (Errno, String);
 
 fn fill(dev: &OwnedFd, plan: &Plan) -> std::result::Result<(), Failed> {
-    let open_to_all = Mode::from_raw_mode(0o666);
-    for (name, major, minor) in NODES {
-        node(dev, name, FileType::CharacterDevice, open_to_all, makedev(major, minor))?;
-    }
     for (target, name) in LINKS {
         symlinkat(target, dev, name).map_err(|errno| (errno, name.to_owned()))?;
     }
@@ -57,57 +65,44 @@ fn fill(dev: &OwnedFd, plan: &Plan) -> std::result::Result<(), Failed> {
         mkdirat(dev, name, Mode::from_raw_mode(0o755)).map_err(|errno| (errno, name.to_owned()))?;
     }
     if plan.process.terminal {
-        node(dev, "console", FileType::RegularFile, Mode::from_raw_mode(0o600), 0)?;
+        let mode = Mode::from_raw_mode(0o600);
+        mknodat(dev, "console", FileType::RegularFile, mode, 0)
+            .map_err(|errno| (errno, "console".to_owned()))?;
     }
-    plan.devices.iter().try_for_each(|device| extra(dev, device, owner(plan, device)))
-}
-
-/// Whom the device is to belong to, as the host counts; nobody said: whoever makes it.
-fn owner(plan: &Plan, device: &LinuxDevice) -> (Option<Uid>, Option<Gid>) {
-    let (uid, gid) = plan.namespaces.host_ids(device.uid().unwrap_or(0), device.gid().unwrap_or(0));
-    (device.uid().map(|_| Uid::from_raw(uid)), device.gid().map(|_| Gid::from_raw(gid)))
+    for device in &plan.devices {
+        if let Ok(name) = device.path.strip_prefix("/dev") {
+            extra(plan, dev, device, name).map_err(|errno| (errno, name.display().to_string()))?;
+        }
+    }
+    Ok(())
 }
 
 /// mknodat(2) applies the umask, so the mode is set again.
-fn node(
-    dev: &OwnedFd,
-    name: &str,
-    kind: FileType,
-    mode: Mode,
-    number: u64,
-) -> std::result::Result<(), Failed> {
-    mknodat(dev, name, kind, mode, number)
-        .and_then(|()| chmodat(dev, name, mode, AtFlags::empty()))
-        .map_err(|errno| (errno, name.to_owned()))
+fn extra(plan: &Plan, dev: &OwnedFd, device: &DevicePlan, name: &Path) -> rustix::io::Result<()> {
+    let parent = parents(dev, name)?;
+    let dir = parent.as_ref().unwrap_or(dev).as_fd();
+    let leaf = name.file_name().ok_or(Errno::INVAL)?;
+    let mode = Mode::from_raw_mode(device.mode);
+    match mknodat(dir, leaf, device.kind, mode, device.number) {
+        Err(Errno::EXIST) if is_there(dir, leaf, device) => return Ok(()),
+        made => made?,
+    }
+    chmodat(dir, leaf, mode, AtFlags::empty())?;
+    match owner(plan, device) {
+        (None, None) => Ok(()),
+        (uid, gid) => chownat(dir, leaf, uid, gid, AtFlags::SYMLINK_NOFOLLOW),
+    }
 }
 
-/// A device that was asked for. One outside `/dev` would be made in the image's tree: refused there.
-fn extra(
-    dev: &OwnedFd,
-    device: &LinuxDevice,
-    owner: (Option<Uid>, Option<Gid>),
-) -> std::result::Result<(), Failed> {
-    let path = device.path();
-    let failed = |errno| (errno, path.strip_prefix("/dev").unwrap_or(path).display().to_string());
-    let name = path.strip_prefix("/dev").map_err(|_| failed(Errno::INVAL))?;
-    let parent = parents(dev, name).map_err(failed)?;
-    let dir = parent.as_ref().unwrap_or(dev).as_fd();
-    let leaf = name.file_name().ok_or_else(|| failed(Errno::INVAL))?;
-    let kind = match device.typ() {
-        LinuxDeviceType::B => FileType::BlockDevice,
-        LinuxDeviceType::P => FileType::Fifo,
-        _ => FileType::CharacterDevice,
-    };
-    let mode = Mode::from_raw_mode(device.file_mode().unwrap_or(0o666) & 0o7777);
-    let number = makedev(device.major() as u32, device.minor() as u32);
-    match mknodat(dir, leaf, kind, mode, number) {
-        // A default node or link was named again: it is there, and stays as it is.
-        Err(Errno::EXIST) => return Ok(()),
-        other => other.map_err(failed)?,
-    }
-    chmodat(dir, leaf, mode, AtFlags::empty())
-        .and_then(|()| chownat(dir, leaf, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW))
-        .map_err(failed)
+/// Whom the device is to belong to, as the host counts; nobody said: whoever makes it.
+fn owner(plan: &Plan, device: &DevicePlan) -> (Option<Uid>, Option<Gid>) {
+    let (uid, gid) = plan.namespaces.host_ids(device.uid.unwrap_or(0), device.gid.unwrap_or(0));
+    (device.uid.map(|_| Uid::from_raw(uid)), device.gid.map(|_| Gid::from_raw(gid)))
+}
+
+fn is_there(dir: impl AsFd, leaf: &std::ffi::OsStr, device: &DevicePlan) -> bool {
+    statat(dir, leaf, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| device.is_same(FileType::from_raw_mode(stat.st_mode), stat.st_rdev))
 }
 
 /// The directory that `name` lies in, made if need be. The tree is ours alone: no link is in it but ours.

@@ -23,19 +23,25 @@
 //!   the parent-death signal.
 
 mod aside;
+mod bind;
 mod channel;
 mod child;
 mod dev;
 mod failure;
 mod gate;
+mod listener;
+mod netdev;
 mod overlay;
 mod plan;
+mod rdt;
 mod running;
 mod start;
 
 pub use gate::Gate;
+pub use listener::hand_over;
 pub use overlay::{Overlay, Rootfs};
-pub use plan::Plan;
+pub use plan::{Listener, OPTIONAL_ID_MAP, Plan};
+pub use rdt::Rdt;
 pub use running::{Event, Exited, Running, Status};
 pub use start::{Bond, Manner, Start, Stdio};
 

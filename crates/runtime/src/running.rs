@@ -2,6 +2,7 @@
 
 use crate::channel::{Channel, Tag};
 use crate::failure::{Failure, Step};
+use crate::rdt::Rdt;
 use crate::{Error, Kind, Result, refused};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -18,6 +19,7 @@ pub struct Running {
     /// process would take its mounts down inside its own exit, with two waits for RCU.
     pub(crate) held: Vec<OwnedFd>,
     pub(crate) cgroup: Option<cgroup::Cgroup>,
+    pub(crate) rdt: Option<Rdt>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -30,6 +32,9 @@ pub enum Event {
     Executed,
     /// It never will.
     Failed(Error),
+    /// The descriptor that hears of the calls the filter hands on; it goes to [`Plan::listener`](crate::Plan::listener),
+    /// with [`hand_over`](crate::hand_over).
+    Listener(OwnedFd),
     /// All but the program is done; it goes on with [`Running::let_go`].
     Ready,
 }
@@ -61,6 +66,7 @@ pub struct Exited {
     /// Was a process of it killed for want of memory?
     pub oom_killed: bool,
     cgroup: Option<cgroup::Cgroup>,
+    rdt: Option<Rdt>,
     held: Vec<OwnedFd>,
 }
 
@@ -90,6 +96,11 @@ impl Running {
         self.cgroup.as_ref()
     }
 
+    /// The container's place in resctrl, if it has one of its own.
+    pub fn rdt(&self) -> Option<&Rdt> {
+        self.rdt.as_ref()
+    }
+
     /// The next event; waits for it.
     pub fn event(&mut self) -> Result<Event> {
         let Some(channel) = &self.channel else { return Ok(Event::Executed) };
@@ -102,6 +113,10 @@ impl Running {
             Some(message) if message.tag == Tag::Terminal => match message.descriptors.into_iter().next() {
                 Some(master) => Ok(Event::Terminal(master)),
                 None => Err(refused(Errno::PROTO, "receive the container's terminal".into())),
+            },
+            Some(message) if message.tag == Tag::Listener => match message.descriptors.into_iter().next() {
+                Some(listener) => Ok(Event::Listener(listener)),
+                None => Err(refused(Errno::PROTO, "receive the filter's listener".into())),
             },
             Some(message) if message.tag == Tag::Ready => Ok(Event::Ready),
             Some(message) => {
@@ -142,7 +157,7 @@ impl Running {
             }
         };
         let oom_killed = self.cgroup.as_ref().is_some_and(cgroup::Cgroup::oom_killed);
-        Ok(Exited { status, oom_killed, cgroup: self.cgroup, held: self.held })
+        Ok(Exited { status, oom_killed, cgroup: self.cgroup, rdt: self.rdt, held: self.held })
     }
 }
 
@@ -156,6 +171,7 @@ impl Exited {
     /// Without a pid namespace of its own, processes may have outlived the first one.
     pub fn clean_up(self) -> Result<()> {
         drop(self.held);
+        self.rdt.into_iter().for_each(Rdt::remove);
         let Some(cgroup) = self.cgroup else { return Ok(()) };
         cgroup
             .remove()

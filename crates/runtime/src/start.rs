@@ -1,18 +1,19 @@
 //! The parent's side of a start.
 
-use crate::aside::aside;
 use crate::channel::{Channel, Tag};
-use crate::child::{AFTER_MAP, Child, change, write_at};
+use crate::child::{AFTER_MAP, Child};
+use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::overlay::{Mapped, Rootfs, as_root_of, hold};
-use crate::plan::{Join, Plan, Source};
+use crate::plan::{Join, Plan};
 use crate::running::Running;
 use crate::{Error, Kind, Result, dev, refused};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::process::{Pid, Rlimit};
-use sys::process::{Birth, Clone3, NamespaceOf, Namespaces, clone3};
+use sys::proc::Procfs;
+use sys::process::{Birth, Clone3, NamespaceOf, clone3};
 use sys::tty::Winsize;
 
 /// Where the standard streams lead.
@@ -46,6 +47,8 @@ pub struct Manner {
     pub bond: Bond,
     /// How many of the caller's descriptors, from 3 on, the program inherits.
     pub kept: u16,
+    /// Instead of pivot_root(2), which a root on a ramdisk refuses, chroot(2).
+    pub no_pivot: bool,
     /// The program keeps the caller's session keyring.
     pub keeps_keyring: bool,
 }
@@ -67,6 +70,7 @@ impl Plan {
     /// its file system ids (SECBIT_NO_SETUID_FIXUP); the child's are its own again. On an error
     /// nothing is left; [`Kind::NotMappable`] means the same plan without id maps may work.
     pub fn start(&self, start: Start<'_>) -> Result<Running> {
+        self.check_kernel()?;
         let cgroup = self.make_cgroup(start.cgroups)?;
         let (ours, theirs) = Channel::pair().map_err(|errno| refused(errno, "make a channel".into()))?;
         let entry = cgroup.as_ref().map(|made| made.entry()).transpose();
@@ -77,8 +81,9 @@ impl Plan {
         let child = Child { plan: self, stdio, channel: theirs, entry, groups: &groups, manner };
         let (pid, pidfd, ours) = self.bear(ours, child)?;
         sys::step!("runtime.start.cloned");
+        let warnings = self.warnings.iter().cloned().chain(self.missing_capabilities()).collect();
         let mut running =
-            Running { pid, pidfd, channel: Some(ours), held: Vec::new(), cgroup, warnings: Vec::new() };
+            Running { pid, pidfd, channel: Some(ours), held: Vec::new(), cgroup, rdt: None, warnings };
         match self.furnish(&mut running, &rootfs) {
             Ok(()) => Ok(running),
             Err(error) => Err(give_up(running, error)),
@@ -116,8 +121,11 @@ impl Plan {
         let channel = running.channel.as_ref().ok_or_else(|| Error::new(Kind::Kernel, "no channel"))?;
         let userns = self.map_ids(running.pid, running.pidfd.as_fd())?;
         self.set_limits(running.pid)?;
+        self.place(running.pid)?;
+        running.rdt = self.rdt.as_ref().map(|plan| crate::rdt::Rdt::enter(plan, running.pid)).transpose()?;
         // A child that died has said why: that is heard below, EPIPE here says less.
         told(channel.send(Tag::Mapped, &[]))?;
+        self.move_net_devices(channel, running.pid)?;
         let (uid, gid) = self.host_ids_of_root(running.pid);
         let mapped = userns.as_ref().map(|userns| Mapped { userns: userns.as_fd(), uid, gid });
         let (root, held) = rootfs.make(mapped)?;
@@ -125,6 +133,7 @@ impl Plan {
         let mut sent = vec![root];
         sent.extend(as_root_of(mapped, || dev::make(self))?);
         sent.extend(self.binds(mapped, &mut running.warnings)?);
+        sent.extend(as_root_of(mapped, || dev::make_outer(self))?);
         let borrowed: Vec<BorrowedFd<'_>> = sent.iter().map(AsFd::as_fd).collect();
         sys::step!("runtime.start.mounts-made");
         told(channel.send_mounts(&borrowed))?;
@@ -175,64 +184,33 @@ impl Plan {
         }
     }
 
-    fn binds(&self, mapped: Option<Mapped<'_>>, warnings: &mut Vec<String>) -> Result<Vec<OwnedFd>> {
-        let mut trees = Vec::new();
-        for mount in &self.mounts {
-            let Source::Bind { path, recursive, id_map } = &mount.source else { continue };
-            let failed = |errno| refused(errno, format!("bind `{}`", path.display()));
-            let tree = source(path, *recursive).map_err(failed)?;
-            if let (Some(mapped), true) = (mapped, id_map)
-                && !map_tree(&tree, mapped.userns, *recursive)
-            {
-                warnings.push(format!(
-                    "the ids of `{}` cannot be mapped on its file system: its files belong to `nobody` in the container",
-                    path.display()
-                ));
-            }
-            change(&tree, &mount.attach).map_err(failed)?;
-            trees.push(tree);
+    /// Scheduling that a process in a user namespace may not give itself.
+    fn place(&self, pid: Pid) -> Result<()> {
+        if let Some(scheduler) = &self.placement.scheduler {
+            let failed = |errno| refused(errno, "set `process.scheduler`".into());
+            scheduler.set(pid).map_err(failed)?;
         }
-        Ok(trees)
+        let Some((class, level)) = self.placement.io_priority else { return Ok(()) };
+        sys::schedule::set_io_priority(pid, class, level)
+            .map_err(|errno| refused(errno, "set `process.ioPriority`".into()))
+    }
+
+    /// Once the child is in its network namespace.
+    fn move_net_devices(&self, channel: &Channel, pid: Pid) -> Result<()> {
+        if self.net_devices.is_empty() {
+            return Ok(());
+        }
+        let word = channel.receive().map_err(|errno| refused(errno, "hear from the container".into()))?;
+        match word {
+            Some(word) if word.tag == Tag::Namespaced => crate::netdev::move_all(&self.net_devices, pid),
+            Some(word) => Err(Failure::decode(&word.payload).map_or_else(no_word, Failure::into_error)),
+            None => Err(no_word()),
+        }
     }
 }
 
-/// A detached copy of what is to be bound. What lies in another container's mount namespace is copied by a process
-/// that goes there.
-fn source(path: &std::path::Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
-    match sys::mount::clone_tree(CWD, path, recursive) {
-        Err(Errno::INVAL) => match foreign(path) {
-            Some((namespace, inside)) => fetch(&namespace, &inside, recursive),
-            None => Err(Errno::INVAL),
-        },
-        other => other,
-    }
-}
-
-/// `/proc/PID/root/…`: the mount namespace, and the path in it.
-fn foreign(path: &std::path::Path) -> Option<(std::path::PathBuf, std::path::PathBuf)> {
-    let mut parts = path.strip_prefix("/proc").ok()?.components();
-    let pid = parts.next()?;
-    (parts.next()?.as_os_str() == "root").then_some(())?;
-    let namespace = std::path::Path::new("/proc").join(pid).join("ns/mnt");
-    Some((namespace, std::path::Path::new("/").join(parts.as_path())))
-}
-
-fn fetch(
-    namespace: &std::path::Path,
-    path: &std::path::Path,
-    recursive: bool,
-) -> rustix::io::Result<OwnedFd> {
-    let namespace = open(namespace, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    aside(|| {
-        sys::process::join_namespace(&namespace, Namespaces::MOUNT)?;
-        sys::mount::clone_tree(CWD, path, recursive)
-    })
-}
-
-/// Maps a whole tree, or where something below it cannot be mapped, its top alone.
-fn map_tree(tree: &OwnedFd, userns: BorrowedFd<'_>, recursive: bool) -> bool {
-    sys::mount::set_id_map(tree, userns, recursive).is_ok()
-        || recursive && sys::mount::set_id_map(tree, userns, false).is_ok()
+fn no_word() -> Error {
+    Error::new(Kind::Kernel, "the container's process ended early")
 }
 
 /// The child's own word is better than our EPIPE.
@@ -253,8 +231,9 @@ fn host_root(pid: Pid, map: &str) -> u32 {
 }
 
 fn write_proc(pid: Pid, name: &str, text: &str) -> Result<()> {
-    let path = format!("/proc/{}/{name}", pid.as_raw_nonzero());
-    write_at(CWD, path, text)
+    let path = format!("{}/{name}", pid.as_raw_nonzero());
+    Procfs::mounted()
+        .and_then(|proc| proc.write(path, text))
         .map_err(|errno| refused(errno, format!("write `{}` to the container's {name}", text.trim_end())))
 }
 

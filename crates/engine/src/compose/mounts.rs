@@ -38,7 +38,7 @@ pub(super) fn mounts(request: &RunRequest, facts: &Facts<'_>) -> Result<(Vec<Mou
     let (own, create) = own(request, facts)?;
     let taken = |path: &str| own.iter().any(|mount| mount.destination() == Path::new(path));
     let hides = |path: &str| taken(path) || (taken("/dev") && path.starts_with("/dev/"));
-    let defaults = DEFAULT.iter().filter(|fixed| !hides(fixed.0) && wants(fixed.0, request, facts));
+    let defaults = DEFAULT.iter().filter(|fixed| !hides(fixed.0) && wants(fixed.0, request));
     let mut mounts: Vec<Mount> = defaults.map(|fixed| default(fixed, request)).collect();
     if runs_init(request) {
         mounts.push(mount(INIT, "bind", facts.init, strings(&["bind", "ro"])));
@@ -50,13 +50,8 @@ pub(super) fn mounts(request: &RunRequest, facts: &Facts<'_>) -> Result<(Vec<Mou
     Ok((mounts, create))
 }
 
-/// With the host's IPC namespace its message queues are bound, if it shows any.
-fn wants(path: &str, request: &RunRequest, facts: &Facts<'_>) -> bool {
-    match (path, &request.isolation.ipc) {
-        ("/dev/shm", IpcNamespace::None) => false,
-        ("/dev/mqueue", IpcNamespace::Host) => facts.host.node(Path::new(path)).is_ok(),
-        _ => true,
-    }
+fn wants(path: &str, request: &RunRequest) -> bool {
+    path != "/dev/shm" || request.isolation.ipc != IpcNamespace::None
 }
 
 fn default((path, kind, source, options): &Fixed, request: &RunRequest) -> Mount {
@@ -184,21 +179,13 @@ fn bind_options(asked: &MountRequest, facts: &Facts<'_>) -> Vec<String> {
         (true, _) => Some("rro"),
     };
     let bind = if *non_recursive { "bind" } else { "rbind" };
-    let words = [
-        Some(bind),
-        read_only,
-        Some(propagation.as_deref().unwrap_or("rprivate")),
-        id_map(*non_recursive, facts),
-    ];
+    let words = [Some(bind), read_only, Some(propagation.as_deref().unwrap_or("rprivate")), id_map(facts)];
     words.into_iter().flatten().map(String::from).collect()
 }
 
-fn id_map(non_recursive: bool, facts: &Facts<'_>) -> Option<&'static str> {
-    match facts.id_maps.is_empty() && facts.joined.user.is_none() {
-        true => None,
-        false if non_recursive => Some("idmap"),
-        false => Some("ridmap"),
-    }
+fn id_map(facts: &Facts<'_>) -> Option<&'static str> {
+    let has_user = !facts.id_maps.is_empty() || facts.joined.user.is_some();
+    has_user.then_some(runtime::OPTIONAL_ID_MAP)
 }
 
 fn check_propagation(mode: Option<&str>, path: &Path, facts: &Facts<'_>) -> Result<()> {
@@ -295,11 +282,7 @@ fn etc(request: &RunRequest, facts: &Facts<'_>) -> Vec<Mount> {
     ];
     let options = || {
         let ro = request.files.read_only.then_some("ro");
-        [Some("rbind"), ro, Some("rprivate"), id_map(false, facts)]
-            .into_iter()
-            .flatten()
-            .map(String::from)
-            .collect()
+        [Some("rbind"), ro, Some("rprivate"), id_map(facts)].into_iter().flatten().map(String::from).collect()
     };
     files.map(|(path, source)| mount(path, "bind", source, options())).into()
 }
@@ -308,7 +291,7 @@ fn etc(request: &RunRequest, facts: &Facts<'_>) -> Vec<Mount> {
 fn shm(request: &RunRequest, facts: &Facts<'_>) -> Result<Option<Mount>> {
     let (source, map) = match &request.isolation.ipc {
         IpcNamespace::Private | IpcNamespace::Shareable | IpcNamespace::None => return Ok(None),
-        IpcNamespace::Host => (Path::new("/dev/shm"), id_map(false, facts)),
+        IpcNamespace::Host => (Path::new("/dev/shm"), id_map(facts)),
         // Made in the user namespace that is joined with it: its owners are right already.
         IpcNamespace::Container(name) => match &facts.joined.shm {
             Some(path) => (path.as_path(), None),

@@ -180,11 +180,11 @@ fn an_empty_request_is_dockers_default() {
             {"destination": "/dev/shm", "type": "tmpfs", "source": "shm",
              "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=67108864"]},
             {"destination": "/etc/resolv.conf", "type": "bind", "source": "/c/resolv.conf",
-             "options": ["rbind", "rprivate", "ridmap"]},
+             "options": ["rbind", "rprivate", "x-hull.idmap"]},
             {"destination": "/etc/hostname", "type": "bind", "source": "/c/hostname",
-             "options": ["rbind", "rprivate", "ridmap"]},
+             "options": ["rbind", "rprivate", "x-hull.idmap"]},
             {"destination": "/etc/hosts", "type": "bind", "source": "/c/hosts",
-             "options": ["rbind", "rprivate", "ridmap"]},
+             "options": ["rbind", "rprivate", "x-hull.idmap"]},
         ],
     });
     for (name, value) in expected.as_object().unwrap() {
@@ -484,18 +484,18 @@ fn binds_have_their_options() {
         }
     }
     use ReadOnlyRecursive::*;
-    assert_eq!(options(|_| ()), json!(["rbind", "rprivate", "ridmap"]));
-    assert_eq!(options(|mount| mount.read_only = true), json!(["rbind", "rro", "rprivate", "ridmap"]));
+    assert_eq!(options(|_| ()), json!(["rbind", "rprivate", "x-hull.idmap"]));
+    assert_eq!(options(|mount| mount.read_only = true), json!(["rbind", "rro", "rprivate", "x-hull.idmap"]));
     let writable = options(|mount| {
         mount.read_only = true;
         set(mount, true, Writable);
     });
-    assert_eq!(writable, json!(["rbind", "ro", "rprivate", "ridmap"]));
+    assert_eq!(writable, json!(["rbind", "ro", "rprivate", "x-hull.idmap"]));
     let flat = options(|mount| {
         mount.read_only = true;
         set(mount, false, IfPossible);
     });
-    assert_eq!(flat, json!(["bind", "ro", "rprivate", "idmap"]));
+    assert_eq!(flat, json!(["bind", "ro", "rprivate", "x-hull.idmap"]));
     let world = World { host_ids: true, ..World::default() };
     let mut request = RunRequest::default();
     request.files.mounts = vec![bind("/data")];
@@ -633,7 +633,7 @@ fn shared_memory_is_sized_or_absent() {
     assert_eq!(shm(|request| request.files.shm_size = Some(1 << 20))["options"][4], "size=1048576");
     assert_eq!(shm(|request| request.isolation.ipc = IpcNamespace::None), Value::Null);
     let hosts = shm(|request| request.isolation.ipc = IpcNamespace::Host);
-    assert_eq!(hosts["options"], json!(["rbind", "rprivate", "ridmap"]));
+    assert_eq!(hosts["options"], json!(["rbind", "rprivate", "x-hull.idmap"]));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use fault::Context;
 use oci::ContainerConfig;
 use oci::runtime::Spec;
 use seccomp::Capabilities;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use store::{ContainerId, IdRange, Image, Name, NewContainer, Record, Running, Slot};
 
 /// What is settled before the container appears: its id, its range of user ids, its `Spec`.
@@ -19,8 +19,6 @@ pub(super) struct Draft {
     pub(super) slot: Claimed,
     pub(super) spec: Spec,
     pub(super) warnings: Vec<String>,
-    /// `--cgroup-parent`.
-    pub(super) cgroup_parent: Option<PathBuf>,
     etc: store::EtcFiles,
     shown: Shown,
 }
@@ -54,7 +52,7 @@ impl Drop for Claimed {
 }
 
 /// Where hull's groups lie in every hierarchy.
-pub(crate) const CGROUP_PARENT: &str = "/hull";
+const CGROUP_PARENT: &str = "/hull";
 
 impl Engine {
     /// Decides everything about a container. The slot, the one thing taken, goes back if this fails.
@@ -62,9 +60,7 @@ impl Engine {
         let config = image.config().map_err(from_store)?.config;
         let user = self.resolve_user(request, &config, image)?;
         let id = ContainerId::random().map_err(from_store)?;
-        let parent = request.limits.cgroup_parent.as_deref().map(|parent| Path::new("/").join(parent));
-        let cgroup = parent.as_deref().unwrap_or(Path::new(CGROUP_PARENT)).join(id.to_string());
-        let cgroup = cgroup.display().to_string();
+        let cgroup = format!("{}/{id}", request.limits.cgroup_parent.as_deref().unwrap_or(CGROUP_PARENT));
         let mut slot = Claimed(Some(self.claim(&id, &cgroup)?));
         let joined = joined::find(self, request)?;
         let id_maps = joined.id_maps.clone().unwrap_or_else(|| id_maps(request, slot.slot().range()));
@@ -92,8 +88,7 @@ impl Engine {
         let labels = inspect::labels(request, &config);
         let details = inspect::details(request, &config, compose::hostname(request, &facts));
         let shown = Shown { labels, details };
-        let draft = Draft::new(id, slot, composed, etc, shown, &joined)?;
-        Ok(Draft { cgroup_parent: parent, ..draft })
+        Draft::new(id, slot, composed, etc, shown, &joined)
     }
 
     /// `-u`, or the image's user, by the passwd and group files that the container will see.
@@ -145,7 +140,7 @@ impl Draft {
             rootfs::relabel(path, label)?;
         }
         joined.tell_map(&mut spec);
-        Ok(Self { id, slot, spec, warnings, cgroup_parent: None, etc, shown })
+        Ok(Self { id, slot, spec, warnings, etc, shown })
     }
 
     /// What the store keeps of it.

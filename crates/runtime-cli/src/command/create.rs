@@ -63,6 +63,7 @@ fn request(typed: &Typed) -> Read<Create> {
         pid_file: typed.path("pid-file"),
         kept: listened + typed.parsed("preserve-fds")?.unwrap_or(0),
         listened,
+        no_pivot: typed.is_on("no-pivot"),
         keeps_keyring: typed.is_on("no-new-keyring"),
         detach: typed.is_on("detach"),
         keep: typed.is_on("keep"),

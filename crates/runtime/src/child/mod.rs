@@ -3,6 +3,7 @@
 //! It is single-threaded and has a copy of the parent's memory, so it may allocate. It makes no
 //! decision of its own: whatever is not in the plan does not happen.
 
+mod device;
 mod identity;
 mod joining;
 mod mounts;
@@ -14,11 +15,13 @@ pub(crate) use mounts::{change, make_file_system};
 
 use crate::channel::{Channel, Tag};
 use crate::failure::{Failure, Step};
-use crate::plan::Plan;
+use crate::plan::{MemoryPlan, Plan, Sysctl};
 use crate::start::{Bond, Manner, Stdio};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use std::ffi::CStr;
+use std::path::Path;
+use sys::proc::Procfs;
 use sys::process::Namespaces;
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
@@ -63,21 +66,40 @@ impl Child<'_> {
             sys::process::exit_now(125); // the parent died: nobody is left to tell
         }
         self.make_namespaces()?;
-        let before = mounts::take_over(self.plan, self.groups)?;
+        let prepared = mounts::prepare(self.plan, self.groups)?;
+        let proc = self.procfs()?;
         let Some(sent) = self.channel.receive_mounts().during(Step::Receive, "mounts")? else {
             sys::process::exit_now(125)
         };
         sys::step!("runtime.child.mounts-received");
-        let root = root::enter(self.plan, sent, before)?;
+        let entered = root::enter(self.plan, sent, prepared, !self.manner.no_pivot)?;
         self.set_names()?;
-        let console = streams::console(self.plan, &root, &self.stdio, &self.channel)?;
-        root::finish(self.plan, &root)?;
+        self.set_sysctls(proc.as_ref())?;
+        let console = streams::console(self.plan, &entered.root, &self.stdio, &self.channel)?;
+        root::finish(self.plan, &entered)?;
         sys::step!("runtime.child.root-entered");
-        self.become_user(&root, console)?;
+        self.become_user(proc.as_ref(), console)?;
         sys::step!("runtime.child.before-exec");
         self.leave_maker()?;
-        identity::install_last_filter(&self.plan.process)?;
+        identity::install_last_filter(self.plan, &self.channel)?;
         Err(self.exec())
+    }
+
+    /// Where labels and settings are written: out of sight of everybody, or the host's, as it still is.
+    fn procfs(&self) -> Result<Option<Procfs>> {
+        if self.plan.sysctls.is_empty() && self.plan.process.labels.is_empty() {
+            return Ok(None);
+        }
+        Procfs::detached().or_else(|_| Procfs::mounted()).map(Some).during(Step::Mount, "procfs")
+    }
+
+    fn set_sysctls(&self, proc: Option<&Procfs>) -> Result<()> {
+        for Sysctl { path, value } in &self.plan.sysctls {
+            let written =
+                proc.ok_or(Errno::BADF).and_then(|proc| proc.write(Path::new("sys").join(path), value));
+            written.during(Step::Sysctl, format!("{path}={value}"))?;
+        }
+        Ok(())
     }
 
     /// Who is nobody's says that it is ready, and goes on once its maker has taken note of it.
@@ -108,6 +130,9 @@ impl Child<'_> {
         if later.contains(Namespaces::NET) {
             sys::link::bring_loopback_up().during(Step::Loopback, "lo")?;
         }
+        if !self.plan.net_devices.is_empty() {
+            self.channel.send(Tag::Namespaced, &[]).during(Step::Receive, "network devices")?;
+        }
         match &self.plan.namespaces.time_offsets {
             Some(text) => {
                 set_time_offsets(text).during(Step::TimeOffset, text.trim_end().replace('\n', ", "))
@@ -126,7 +151,7 @@ impl Child<'_> {
         }
     }
 
-    fn become_user(&self, root: &OwnedFd, console: Option<OwnedFd>) -> Result<()> {
+    fn become_user(&self, proc: Option<&Procfs>, console: Option<OwnedFd>) -> Result<()> {
         let process = &self.plan.process;
         rustix::process::setsid().during(Step::Streams, "new session")?;
         streams::set(&self.stdio, console.as_ref())?;
@@ -142,9 +167,15 @@ impl Child<'_> {
         if let Some(persona) = process.personality {
             sys::process::set_personality(persona).during(Step::Personality, format!("{persona:#x}"))?;
         }
-        let label = process.label.as_ref().map(|label| identity::open_label(root, label)).transpose()?;
-        identity::limit(process)?;
-        identity::become_user(process, label, &self.manner)
+        if let Some(MemoryPlan { mode, nodes }) = &self.plan.placement.memory {
+            sys::schedule::set_memory_policy(*mode, nodes)
+                .during(Step::MemoryPolicy, format!("{mode:#x}"))?;
+        }
+        for label in &process.labels {
+            let written = proc.ok_or(Errno::BADF).and_then(|proc| proc.write(label.file, &label.text));
+            written.during(Step::Label, &label.text)?;
+        }
+        identity::become_user(self.plan, &self.channel, &self.manner)
     }
 
     /// Tries each candidate as execvp(3) does: a directory without the program is passed over, one
@@ -185,21 +216,10 @@ fn unshare(namespaces: Namespaces) -> Result<()> {
 fn set_time_offsets(text: &str) -> rustix::io::Result<()> {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
     set_dumpable_behavior(DumpableBehavior::Dumpable)?;
-    write(c"/proc/self/timens_offsets", text)?;
+    Procfs::mounted()?.write("self/timens_offsets", text)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
 }
 
 fn is_directory(path: &CStr) -> bool {
     rustix::fs::stat(path).is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir())
-}
-
-fn write(path: &CStr, text: &str) -> rustix::io::Result<()> {
-    write_at(rustix::fs::CWD, path, text)
-}
-
-/// Writes a whole text in one call, as files of procfs demand.
-pub(crate) fn write_at(dir: impl AsFd, path: impl rustix::path::Arg, text: &str) -> rustix::io::Result<()> {
-    use rustix::fs::{Mode, OFlags, openat};
-    let file = openat(dir, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::io::write(file, text.as_bytes()).map(drop)
 }

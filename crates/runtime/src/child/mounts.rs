@@ -2,7 +2,7 @@
 
 use super::{During, Result};
 use crate::failure::{Failure, Step};
-use crate::plan::{Attach, FileSystemPlan, MountPlan, Plan, Source};
+use crate::plan::{Attach, Datum, FileSystemPlan, MountPlan, Plan, Source};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat2, symlinkat};
 use rustix::io::Errno;
@@ -10,32 +10,59 @@ use std::path::{Component, Path, PathBuf};
 use sys::mount::{self, Attributes, FileSystem};
 use sys::process::Namespaces;
 
-/// Detached mounts of the host's, taken while the host's tree is still in sight.
-pub(super) struct TakenOver {
-    hosts: Vec<(&'static str, OwnedFd)>,
-    groups: Vec<(PathBuf, Vec<String>, OwnedFd)>,
+/// Detached mounts made while the host's tree is still in sight: sources of file systems are paths of the host's.
+pub(super) struct Prepared {
+    /// One for each mount of the plan.
+    pub(super) trees: Vec<Tree>,
+    /// The host's null device, which no image has a say in: for files that are masked.
+    pub(super) null: Option<OwnedFd>,
 }
 
-/// Clones what the plan needs of the host's own file systems.
-pub(super) fn take_over(plan: &Plan, groups: &[cgroup::Mount]) -> Result<TakenOver> {
-    let mut taken = TakenOver { hosts: Vec::new(), groups: Vec::new() };
-    for mount in &plan.mounts {
-        match mount.source {
-            Source::Hosts(path) => taken.hosts.push((path, hosts_tree(path)?)),
-            Source::Cgroup if plan.namespaces.is_hosts(Namespaces::CGROUP) => {
-                taken.groups.push((PathBuf::new(), Vec::new(), hosts_tree("/sys/fs/cgroup")?));
-            }
-            Source::Cgroup => {
-                for group in groups {
-                    let tree = mount::clone_tree(CWD, group.path.as_path(), false);
-                    let tree = tree.during(Step::CloneHost, group.path.display().to_string())?;
-                    taken.groups.push((group.name.clone(), group.aliases.clone(), tree));
-                }
-            }
-            _ => {}
+pub(super) enum Tree {
+    /// The parent's, or nothing new.
+    Absent,
+    One(OwnedFd),
+    Groups(Vec<Group>),
+}
+
+/// The name of a hierarchy, other names for it, and the container's group there.
+pub(super) type Group = (PathBuf, Vec<String>, OwnedFd);
+
+/// Makes the file systems of the plan, and clones what it needs of the host's own.
+pub(super) fn prepare(plan: &Plan, groups: &[cgroup::Mount]) -> Result<Prepared> {
+    super::root::leave_hosts_mounts()?;
+    let trees = plan.mounts.iter().map(|mount| prepare_one(plan, mount, groups)).collect::<Result<_>>()?;
+    let null =
+        if plan.masked.is_empty() { None } else { Some(null_device().during(Step::Mask, "/dev/null")?) };
+    Ok(Prepared { trees, null })
+}
+
+fn prepare_one(plan: &Plan, mount: &MountPlan, groups: &[cgroup::Mount]) -> Result<Tree> {
+    let subject = || mount.target.display().to_string();
+    match &mount.source {
+        Source::New(file_system) => {
+            let sealed = if mount.is_sealed_late() { mount::RDONLY } else { 0 };
+            make_file_system(file_system, mount.attach.own.set & !sealed)
+                .map(Tree::One)
+                .during(Step::Mount, subject())
         }
+        Source::Hosts(path) => hosts_tree(path).map(Tree::One),
+        // The one hierarchy of v2 is seen as the cgroup namespace has it; of v1's, the container's groups alone.
+        Source::Cgroup
+            if plan.namespaces.is_hosts(Namespaces::CGROUP)
+                && groups.iter().all(|group| group.name.as_os_str().is_empty()) =>
+        {
+            hosts_tree("/sys/fs/cgroup").map(Tree::One)
+        }
+        Source::Cgroup => groups.iter().map(group_tree).collect::<Result<_>>().map(Tree::Groups),
+        Source::Bind(_) | Source::Dev(_) | Source::Remount(_) => Ok(Tree::Absent),
     }
-    Ok(taken)
+}
+
+fn group_tree(group: &cgroup::Mount) -> Result<Group> {
+    let tree = mount::clone_tree(CWD, group.path.as_path(), false);
+    let tree = tree.during(Step::CloneHost, group.path.display().to_string())?;
+    Ok((group.name.clone(), group.aliases.clone(), tree))
 }
 
 /// With all that is mounted below: without, the kernel refuses, as something hidden would come to light.
@@ -46,65 +73,108 @@ fn hosts_tree(path: &'static str) -> Result<OwnedFd> {
     Ok(tree)
 }
 
-/// Attaches every mount of the plan, in order. `sent` are the parent's: `/dev` first if it is made, then the binds.
-pub(super) fn attach_all(plan: &Plan, root: &OwnedFd, sent: Vec<OwnedFd>, taken: TakenOver) -> Result<()> {
-    let mut sent = sent.into_iter();
+/// CVE-2025-31133: what covers a masked file must be the null device, not what is called so.
+fn null_device() -> rustix::io::Result<OwnedFd> {
+    let tree = mount::clone_tree(CWD, c"/dev/null", false)?;
+    let stat = fstat(&tree)?;
+    let is_null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+        && stat.st_rdev == rustix::fs::makedev(1, 3);
+    if is_null { Ok(tree) } else { Err(Errno::NXIO) }
+}
+
+/// Attaches every mount of the plan, in order. `sent` are the parent's: `/dev` first if it is made, then the binds. What
+/// is made read-only only when all else is done comes back.
+pub(super) fn attach_all(
+    plan: &Plan,
+    root: &OwnedFd,
+    sent: &mut std::vec::IntoIter<OwnedFd>,
+    trees: Vec<Tree>,
+) -> Result<Vec<OwnedFd>> {
     let dev = if plan.makes_dev() { sent.next() } else { None };
-    let mut mounts = Mounts { root, dev, binds: sent, taken };
-    plan.mounts.iter().try_for_each(|mount| mounts.attach(mount))
+    let mut mounts = Mounts { root, dev, binds: sent, late: Vec::new() };
+    plan.mounts.iter().zip(trees).try_for_each(|(mount, tree)| mounts.attach(mount, tree))?;
+    Ok(mounts.late)
 }
 
 struct Mounts<'a> {
     root: &'a OwnedFd,
     dev: Option<OwnedFd>,
-    binds: std::vec::IntoIter<OwnedFd>,
-    taken: TakenOver,
+    binds: &'a mut std::vec::IntoIter<OwnedFd>,
+    late: Vec<OwnedFd>,
 }
 
 impl Mounts<'_> {
-    fn attach(&mut self, plan: &MountPlan) -> Result<()> {
+    fn attach(&mut self, plan: &MountPlan, tree: Tree) -> Result<()> {
         let subject = plan.target.display().to_string();
         let missing = || Failure::new(Step::Receive, Errno::PROTO, &subject);
-        match &plan.source {
-            Source::Bind { .. } => {
+        match (&plan.source, tree) {
+            (Source::Bind(_), _) => {
                 let tree = self.binds.next().ok_or_else(missing)?;
                 let is_dir = is_directory(&tree).during(Step::Mount, &subject)?;
-                put(self.root, &plan.target, &tree, is_dir)
+                self.put(plan, &tree, is_dir, false)
             }
-            Source::Dev(_) => put(self.root, &plan.target, &self.dev.take().ok_or_else(missing)?, true),
-            Source::New(file_system) => self.make(plan, file_system),
-            Source::Hosts(path) => {
-                let index = self.taken.hosts.iter().position(|(name, _)| name == path).ok_or_else(missing)?;
-                let (_, tree) = self.taken.hosts.swap_remove(index);
+            (Source::Dev(_), _) => {
+                let tree = self.dev.take().ok_or_else(missing)?;
+                self.put(plan, &tree, true, false)?;
+                self.seal_late(plan, tree);
+                Ok(())
+            }
+            (Source::New(file_system), Tree::One(tree)) => self.attach_new(plan, file_system, tree),
+            (Source::Hosts(_), Tree::One(tree)) => {
                 change(&tree, &plan.attach).during(Step::Mount, &subject)?;
-                put(self.root, &plan.target, &tree, true)
+                self.put(plan, &tree, true, true)
             }
-            Source::Cgroup => self.attach_groups(plan),
+            (Source::Cgroup, Tree::One(tree)) => {
+                change(&tree, &plan.attach).during(Step::Mount, &subject)?;
+                self.put(plan, &tree, true, false)
+            }
+            (Source::Cgroup, Tree::Groups(groups)) => self.attach_groups(plan, &groups),
+            (Source::Remount(data), _) => {
+                remount(self.root, plan, data.as_deref()).during(Step::Mount, subject)
+            }
+            _ => Err(missing()),
         }
     }
 
-    fn make(&self, plan: &MountPlan, file_system: &FileSystemPlan) -> Result<()> {
+    fn attach_new(&mut self, plan: &MountPlan, file_system: &FileSystemPlan, tree: OwnedFd) -> Result<()> {
         let subject = plan.target.display().to_string();
-        let tree = make_file_system(file_system, plan.attach.own.set).during(Step::Mount, &subject)?;
         if plan.attach.own.propagation != 0 || plan.attach.below.propagation != 0 {
-            change(&tree, &plan.attach).during(Step::Mount, &subject)?;
+            let propagation =
+                |of: &Attributes| Attributes { propagation: of.propagation, ..Default::default() };
+            let attach =
+                Attach { own: propagation(&plan.attach.own), below: propagation(&plan.attach.below) };
+            change(&tree, &attach).during(Step::Mount, &subject)?;
         }
         let target = mount_point(self.root, &plan.target, true, is_kernels(&file_system.kind))?;
+        stay_out_of_proc(plan, &target)?;
         if file_system.copy_up {
             copy_up(&target, &tree).during(Step::CopyUp, &subject)?;
         }
-        mount::attach(&tree, &target).during(Step::Mount, &subject)
+        mount::attach(&tree, &target).during(Step::Mount, &subject)?;
+        self.seal_late(plan, tree);
+        Ok(())
+    }
+
+    fn put(&self, plan: &MountPlan, tree: &OwnedFd, is_dir: bool, plain: bool) -> Result<()> {
+        let target = mount_point(self.root, &plan.target, is_dir, plain)?;
+        stay_out_of_proc(plan, &target)?;
+        mount::attach(tree, &target).during(Step::Mount, plan.target.display().to_string())
+    }
+
+    fn seal_late(&mut self, plan: &MountPlan, tree: OwnedFd) {
+        if plan.is_sealed_late() {
+            self.late.push(tree);
+        }
     }
 
     /// v2: the group itself. v1 and hybrid: a small tmpfs with a directory for each hierarchy.
-    fn attach_groups(&mut self, plan: &MountPlan) -> Result<()> {
+    fn attach_groups(&self, plan: &MountPlan, groups: &[Group]) -> Result<()> {
         let subject = plan.target.display().to_string();
-        let groups = std::mem::take(&mut self.taken.groups);
-        if let [(name, _, tree)] = groups.as_slice()
+        if let [(name, _, tree)] = groups
             && name.as_os_str().is_empty()
         {
             change(tree, &plan.attach).during(Step::Mount, &subject)?;
-            return put(self.root, &plan.target, tree, true);
+            return self.put(plan, tree, true, false);
         }
         let shelf = FileSystemPlan {
             kind: "tmpfs".into(),
@@ -113,12 +183,13 @@ impl Mounts<'_> {
         };
         let shelf =
             make_file_system(&shelf, plan.attach.own.set & !mount::RDONLY).during(Step::Mount, &subject)?;
-        put(self.root, &plan.target, &shelf, true)?;
-        for (name, aliases, tree) in &groups {
+        self.put(plan, &shelf, true, false)?;
+        for (name, aliases, tree) in groups {
             change(tree, &plan.attach).during(Step::Mount, name.display().to_string())?;
             mkdirat(&shelf, name.as_path(), Mode::from_raw_mode(0o755))
                 .during(Step::MountPoint, name.display().to_string())?;
-            put(&shelf, name, tree, true)?;
+            let target = mount_point(&shelf, name, true, false)?;
+            mount::attach(tree, &target).during(Step::Mount, name.display().to_string())?;
             for alias in aliases {
                 symlinkat(name.as_path(), &shelf, alias.as_str()).during(Step::MountPoint, alias)?;
             }
@@ -128,24 +199,82 @@ impl Mounts<'_> {
 }
 
 /// The kernel's own file systems are mounted on a directory that is what it looks like: a link in the
-/// image could lead them elsewhere, and the masks with them.
+/// image could lead them elsewhere, and the masks with them (CVE-2019-19921, CVE-2023-27561).
 fn is_kernels(kind: &str) -> bool {
     matches!(kind, "proc" | "sysfs")
 }
 
+/// A link in the image could lead a mount over a file of the kernel's, too.
+fn stay_out_of_proc(plan: &MountPlan, target: &OwnedFd) -> Result<()> {
+    match sys::proc::is_procfs(target) && !plan.is_allowed_on_procfs() {
+        true => Err(Failure::new(
+            Step::MountPoint,
+            Errno::PERM,
+            format!("{}: it is in procfs", plan.target.display()),
+        )),
+        false => Ok(()),
+    }
+}
+
+/// The longest value that fsconfig(2) takes.
+const LONGEST: usize = 255;
+
 /// A detached mount of a file system made as planned.
 pub(crate) fn make_file_system(plan: &FileSystemPlan, attributes: u64) -> rustix::io::Result<OwnedFd> {
+    let is_long = |(_, value): &Datum| value.as_ref().is_some_and(|value| value.len() > LONGEST);
+    if plan.data.iter().any(is_long) {
+        return make_by_string(plan, attributes);
+    }
     let fs = FileSystem::open(&plan.kind)?;
     if let Some(source) = &plan.source {
         fs.set("source", source.as_str())?;
     }
-    for (key, value) in &plan.data {
-        match value {
-            Some(value) => fs.set(key, value.as_str())?,
-            None => fs.flag(key)?,
-        }
+    configure(&fs, &plan.data)?;
+    // What is on a disk must not be written to even by its own file system.
+    if attributes & mount::RDONLY != 0 && !is_of_memory(&plan.kind) {
+        fs.flag("ro")?;
     }
     fs.mount(attributes)
+}
+
+fn is_of_memory(kind: &str) -> bool {
+    matches!(kind, "tmpfs" | "proc" | "sysfs" | "mqueue" | "devpts")
+}
+
+fn configure(fs: &FileSystem, data: &[Datum]) -> rustix::io::Result<()> {
+    data.iter().try_for_each(|(key, value)| match value {
+        Some(value) => fs.set(key, value.as_str()),
+        None => fs.flag(key),
+    })
+}
+
+/// By mount(2), whose data may be a page long; for a moment on `/proc`, in this process's own mount namespace.
+fn make_by_string(plan: &FileSystemPlan, attributes: u64) -> rustix::io::Result<OwnedFd> {
+    use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+    let word = |(key, value): &Datum| match value {
+        Some(value) => format!("{key}={value}"),
+        None => key.clone(),
+    };
+    let data = plan.data.iter().map(word).collect::<Vec<_>>().join(",");
+    let data = std::ffi::CString::new(data).map_err(|_| Errno::INVAL)?;
+    let source = plan.source.as_deref().unwrap_or(&plan.kind);
+    mount(source, c"/proc", plan.kind.as_str(), MountFlags::empty(), data.as_c_str())?;
+    let tree = mount::clone_tree(CWD, c"/proc", false);
+    unmount(c"/proc", UnmountFlags::DETACH)?;
+    let tree = tree?;
+    mount::set_attributes(&tree, &Attributes { set: attributes, ..Attributes::default() }, false)?;
+    Ok(tree)
+}
+
+/// Changes what is mounted on the target: attributes that are named, and with data the file system.
+fn remount(root: &OwnedFd, plan: &MountPlan, data: Option<&[Datum]>) -> rustix::io::Result<()> {
+    let target = open_in(root, &plan.target, true)?;
+    if let Some(data) = data.filter(|data| !data.is_empty()) {
+        let fs = FileSystem::pick(&target)?;
+        configure(&fs, data)?;
+        fs.reconfigure()?;
+    }
+    change(&target, &plan.attach)
 }
 
 /// Changes a mount as the plan says. Nothing to do costs nothing.
@@ -160,13 +289,8 @@ pub(crate) fn change(tree: impl AsFd, attach: &Attach) -> rustix::io::Result<()>
     Ok(())
 }
 
-fn put(root: &OwnedFd, target: &Path, tree: &OwnedFd, is_dir: bool) -> Result<()> {
-    let target_fd = mount_point(root, target, is_dir, false)?;
-    mount::attach(tree, &target_fd).during(Step::Mount, target.display().to_string())
-}
-
 /// The mount point in the root, made if it is not there.
-fn mount_point(root: &OwnedFd, target: &Path, is_dir: bool, plain: bool) -> Result<OwnedFd> {
+pub(super) fn mount_point(root: &OwnedFd, target: &Path, is_dir: bool, plain: bool) -> Result<OwnedFd> {
     let found = match open_in(root, target, plain) {
         Err(Errno::NOENT) => make_in(root, target, is_dir).and_then(|()| open_in(root, target, plain)),
         other => other,
@@ -189,7 +313,7 @@ pub(super) fn open_in(root: &OwnedFd, path: &Path, plain: bool) -> rustix::io::R
 }
 
 /// Makes a directory or an empty file, and the directories on the way; links are followed in the root.
-fn make_in(root: &OwnedFd, path: &Path, is_dir: bool) -> rustix::io::Result<()> {
+pub(super) fn make_in(root: &OwnedFd, path: &Path, is_dir: bool) -> rustix::io::Result<()> {
     let mut walked = PathBuf::new();
     let parts: Vec<_> = path.components().filter(|part| matches!(part, Component::Normal(_))).collect();
     for (index, part) in parts.iter().enumerate() {

@@ -1,60 +1,73 @@
 //! From the host's tree into the container's.
 
-use super::mounts::{TakenOver, attach_all, change, open_in};
-use super::{During, Result, write_at};
+use super::mounts::{Prepared, attach_all, open_in};
+use super::{During, Result, device};
 use crate::failure::{Failure, Step};
-use crate::plan::{Attach, Plan};
+use crate::plan::{FileSystemPlan, Plan};
 use rustix::fd::OwnedFd;
-use rustix::fs::CWD;
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount_bind, mount_change, unmount};
-use rustix::mount::{mount as mount_string, mount_remount};
+use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use std::path::Path;
 use sys::mount::{self, Attributes};
 
-/// Makes the first of the sent mounts the root, with all other mounts in it. The old root stays, below `.`,
-/// until [`finish`]: in a user namespace a new proc or sysfs is allowed only while another is in sight.
-pub(super) fn enter(plan: &Plan, mut sent: Vec<OwnedFd>, before: TakenOver) -> Result<OwnedFd> {
-    if sent.is_empty() {
-        return Err(Failure::new(Step::Receive, Errno::PROTO, "the root file system"));
-    }
-    let root = sent.remove(0);
+/// The container's root, entered, and what is still to be done to it.
+pub(super) struct Root {
+    pub(super) root: OwnedFd,
+    /// Mounts that are made read-only last.
+    late: Vec<OwnedFd>,
+    null: Option<OwnedFd>,
+    /// Is the old root below the new one?
+    pivoted: bool,
+}
+
+/// From here on no mount of ours is the host's, too.
+pub(super) fn leave_hosts_mounts() -> Result<()> {
+    mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM)
+        .during(Step::EnterRoot, "/")
+}
+
+/// Makes the first of the sent mounts the root, with all other mounts and the devices in it. The old root stays, below
+/// `.`, until [`finish`].
+pub(super) fn enter(plan: &Plan, sent: Vec<OwnedFd>, prepared: Prepared, pivots: bool) -> Result<Root> {
+    let mut sent = sent.into_iter();
+    let root =
+        sent.next().ok_or_else(|| Failure::new(Step::Receive, Errno::PROTO, "the root file system"))?;
     let entered = (|| {
-        mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM)?;
         // Onto `/`, then below it: no mount point is needed.
-        let slash = rustix::fs::openat(
-            CWD,
-            c"/",
-            rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
-            rustix::fs::Mode::empty(),
-        )?;
+        let slash = openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         mount::attach(&root, &slash)?;
         rustix::process::fchdir(&root)?;
-        rustix::process::pivot_root(c".", c".")
+        // A root on a ramdisk cannot be moved: there the new one stays over it, for this process and its own.
+        if pivots { rustix::process::pivot_root(c".", c".") } else { rustix::process::chroot(c".") }
     })();
     entered.during(Step::EnterRoot, "/")?;
-    attach_all(plan, &root, sent, before)?;
-    Ok(root)
+    let Prepared { trees, null } = prepared;
+    let late = attach_all(plan, &root, &mut sent, trees)?;
+    device::make_all(plan, &root, &mut sent)?;
+    Ok(Root { root, late, null, pivoted: pivots })
 }
 
 /// Settings, masks, and no way back.
-pub(super) fn finish(plan: &Plan, root: &OwnedFd) -> Result<()> {
-    for (name, value) in &plan.sysctls {
-        let path = format!("proc/sys/{}", name.replace('.', "/"));
-        write_at(root, path.as_str(), value).during(Step::Sysctl, format!("{name}={value}"))?;
-    }
+pub(super) fn finish(plan: &Plan, entered: &Root) -> Result<()> {
+    let root = &entered.root;
     make_workdir(plan, root)?;
-    plan.read_only.iter().try_for_each(|path| make_read_only(path))?;
-    mask(&plan.masked)?;
+    plan.read_only.iter().try_for_each(|path| make_read_only(root, path).during(Step::ReadOnly, path))?;
+    mask(plan, entered)?;
+    let read_only = Attributes { set: mount::RDONLY, ..Attributes::default() };
+    for tree in &entered.late {
+        mount::set_attributes(tree, &read_only, false).during(Step::ReadOnly, "a tmpfs")?;
+    }
     if let Some(propagation) = plan.root_propagation {
         let change_to = Attributes { propagation, ..Attributes::default() };
         mount::set_attributes(root, &change_to, true).during(Step::EnterRoot, "propagation")?;
     }
     if plan.root_read_only {
-        let own = Attributes { set: mount::RDONLY, ..Attributes::default() };
-        change(root, &Attach { own, below: Attributes::default() }).during(Step::ReadOnly, "/")?;
+        mount::set_attributes(root, &read_only, false).during(Step::ReadOnly, "/")?;
     }
-    unmount(c".", UnmountFlags::DETACH).during(Step::Leave, "the host's root")?;
+    if entered.pivoted {
+        unmount(c".", UnmountFlags::DETACH).during(Step::Leave, "the host's root")?;
+    }
     rustix::process::chdir(c"/").during(Step::Leave, "the host's root")
 }
 
@@ -69,47 +82,52 @@ fn make_workdir(plan: &Plan, root: &OwnedFd) -> Result<()> {
     }
 }
 
-/// A bind on itself. Remounting must repeat the flags that are locked in a user namespace, or is EPERM.
-fn make_read_only(path: &str) -> Result<()> {
-    match mount_bind(path, path) {
-        Err(Errno::NOENT) => return Ok(()),
-        other => other.during(Step::ReadOnly, path)?,
+/// A path that is hidden or protected, if it is there. The kernel's own files are where they are said to be: a link on
+/// the way would be somebody's trick.
+fn find(root: &OwnedFd, path: &str) -> rustix::io::Result<Option<OwnedFd>> {
+    let is_kernels = ["/proc/", "/sys/"].iter().any(|prefix| path.starts_with(prefix));
+    match open_in(root, Path::new(path), is_kernels) {
+        Ok(found) => Ok(Some(found)),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(errno) => Err(errno),
     }
-    let flags = MountFlags::BIND | MountFlags::RDONLY | locked(path);
-    mount_remount(path, flags, c"").during(Step::ReadOnly, path)
 }
 
-fn locked(path: &str) -> MountFlags {
-    let Ok(stat) = rustix::fs::statvfs(path) else { return MountFlags::empty() };
-    let held = |flag, there: rustix::fs::StatVfsMountFlags| {
-        if stat.f_flag.contains(there) { flag } else { MountFlags::empty() }
-    };
-    held(MountFlags::NOSUID, rustix::fs::StatVfsMountFlags::NOSUID)
-        | held(MountFlags::NODEV, rustix::fs::StatVfsMountFlags::NODEV)
-        | held(MountFlags::NOEXEC, rustix::fs::StatVfsMountFlags::NOEXEC)
+/// A bind on itself, with all that is mounted below.
+fn make_read_only(root: &OwnedFd, path: &str) -> rustix::io::Result<()> {
+    let Some(target) = find(root, path)? else { return Ok(()) };
+    let tree = mount::clone_tree(&target, c"", true)?;
+    mount::set_attributes(&tree, &Attributes { set: mount::RDONLY, ..Attributes::default() }, true)?;
+    mount::attach(&tree, &target)
 }
 
-/// Files are covered by `/dev/null`, directories by one empty read-only tmpfs, bound again for each further one.
-fn mask(paths: &[String]) -> Result<()> {
-    let mut empty: Option<&str> = None;
-    for path in paths {
-        match mount_bind(c"/dev/null", path.as_str()) {
-            Ok(()) | Err(Errno::NOENT) => continue,
-            Err(Errno::NOTDIR) => {}
-            Err(errno) => return Err(Failure::new(Step::Mask, errno, path)),
-        }
-        match empty {
-            Some(covered) => mount_bind(covered, path.as_str()),
-            None => mount_string(
-                c"tmpfs",
-                path.as_str(),
-                c"tmpfs",
-                MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC,
-                c"nr_blocks=1,nr_inodes=1",
-            ),
-        }
-        .during(Step::Mask, path)?;
-        empty = empty.or(Some(path));
+/// Files are covered by the null device, directories by one empty read-only tmpfs, cloned for each further one.
+fn mask(plan: &Plan, entered: &Root) -> Result<()> {
+    let mut empty = None;
+    for path in &plan.masked {
+        let Some(target) = find(&entered.root, path).during(Step::Mask, path)? else { continue };
+        cover(&target, entered.null.as_ref(), &mut empty).during(Step::Mask, path)?;
     }
     Ok(())
+}
+
+fn cover(target: &OwnedFd, null: Option<&OwnedFd>, empty: &mut Option<OwnedFd>) -> rustix::io::Result<()> {
+    if !FileType::from_raw_mode(fstat(target)?.st_mode).is_dir() {
+        return mount::attach(mount::clone_tree(null.ok_or(Errno::NXIO)?, c"", false)?, target);
+    }
+    match empty {
+        Some(empty) => mount::attach(mount::clone_tree(empty, c"", false)?, target),
+        None => mount::attach(empty.insert(nothing()?), target),
+    }
+}
+
+fn nothing() -> rustix::io::Result<OwnedFd> {
+    let data = [("nr_blocks", "1"), ("nr_inodes", "1")].map(|(key, value)| (key.into(), Some(value.into())));
+    let plan = FileSystemPlan {
+        kind: "tmpfs".into(),
+        source: Some("tmpfs".into()),
+        data: data.into(),
+        copy_up: false,
+    };
+    super::make_file_system(&plan, mount::RDONLY | mount::NOSUID | mount::NODEV | mount::NOEXEC)
 }

@@ -19,15 +19,14 @@ pub(super) fn console(
     let Stdio::Terminal(size) = stdio else { return Ok(None) };
     let pts = super::mounts::open_in(root, Path::new("/dev/pts"), true).during(Step::Console, "/dev/pts")?;
     let (master, slave) = sys::tty::open_pair(&pts).during(Step::Console, "/dev/pts/ptmx")?;
-    if let Some(size) = size {
+    if let Some(size) = size.as_ref().or(plan.process.console_size.as_ref()) {
         rustix::termios::tcsetwinsize(&slave, *size).during(Step::Console, "size")?;
     }
     let identity = &plan.process.identity;
     rustix::fs::fchown(&slave, Some(Uid::from_raw(identity.uid)), None::<Gid>)
         .and_then(|()| rustix::fs::fchmod(&slave, Mode::from_raw_mode(0o620)))
         .during(Step::Console, "owner")?;
-    let console = super::mounts::open_in(root, Path::new("/dev/console"), true)
-        .during(Step::Console, "/dev/console")?;
+    let console = super::mounts::mount_point(root, Path::new("/dev/console"), false, true)?;
     sys::mount::clone_tree(&slave, c"", false)
         .and_then(|tree| sys::mount::attach(tree, console))
         .during(Step::Console, "/dev/console")?;

@@ -1,6 +1,6 @@
 //! Which namespaces are new, which are joined, which stay the host's.
 
-use super::invalid;
+use super::{invalid, unsupported};
 use crate::Result;
 use oci::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType as Type};
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ pub(crate) struct Join {
 pub(crate) struct NamespacePlan {
     /// To be made.
     pub(crate) new: Namespaces,
-    /// To be joined, the user namespace first: it gives the power over the others.
+    /// To be joined.
     pub(crate) joins: Vec<Join>,
     /// Text for `uid_map` and `gid_map`; some exactly if a user namespace is made.
     pub(crate) id_maps: Option<(String, String)>,
@@ -42,15 +42,19 @@ impl NamespacePlan {
         };
         for namespace in linux.namespaces().iter().flatten() {
             let kind = flag(namespace.typ());
-            match namespace.path() {
-                None if plan.new.contains(kind) => return Err(invalid(format!("namespace {kind:?} twice"))),
+            if !plan.is_hosts(kind) {
+                return Err(invalid(format!("`linux.namespaces`: {kind:?} twice")));
+            }
+            match namespace.path().as_ref().filter(|path| !path.as_os_str().is_empty()) {
                 None => plan.new |= kind,
+                Some(path) if path.is_relative() => {
+                    return Err(invalid(format!("`linux.namespaces`: `{}` is not absolute", path.display())));
+                }
                 Some(path) => plan.joins.push(Join { kind, path: path.clone() }),
             }
         }
-        plan.joins.sort_by_key(|join| join.kind != Namespaces::USER);
-        if !plan.new.contains(Namespaces::MOUNT) {
-            return Err(invalid("`linux.namespaces` lacks a mount namespace of its own"));
+        if plan.is_hosts(Namespaces::MOUNT) {
+            return Err(unsupported("a container in the runtime's own mount namespace"));
         }
         plan.set_id_maps(linux)?;
         plan.set_time_offsets(linux.time_offsets().as_ref())?;
@@ -134,7 +138,7 @@ fn flag(kind: Type) -> Namespaces {
     }
 }
 
-fn map_text(map: &[LinuxIdMapping]) -> String {
+pub(super) fn map_text(map: &[LinuxIdMapping]) -> String {
     map.iter().fold(String::new(), |mut text, line| {
         writeln!(text, "{} {} {}", line.container_id(), line.host_id(), line.size())
             .expect("a String takes everything");

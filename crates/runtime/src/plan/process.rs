@@ -1,11 +1,12 @@
 //! The first process: its program, identity and limits.
 
-use super::invalid;
+use super::{invalid, unsupported};
 use crate::Result;
-use oci::runtime::{Capabilities, Linux, LinuxPersonalityDomain, Process};
+use oci::runtime::{Capabilities, Linux, LinuxPersonality, LinuxPersonalityDomain, PosixRlimit, Process};
 use rustix::process::Resource;
 use std::ffi::CString;
 use sys::process::{CapabilitySets, Vectors};
+use sys::tty::Winsize;
 
 /// The container's first process.
 #[derive(Debug)]
@@ -22,17 +23,22 @@ pub(crate) struct ProcessPlan {
     pub(crate) seccomp: Option<seccomp::Program>,
     pub(crate) rlimits: Vec<(Resource, u64, u64)>,
     pub(crate) oom_score_adj: Option<i32>,
-    pub(crate) label: Option<Label>,
+    pub(crate) labels: Vec<Label>,
     pub(crate) personality: Option<u64>,
+    pub(crate) console_size: Option<Winsize>,
 }
 
 /// A security module's label for the program.
 #[derive(Debug)]
 pub(crate) struct Label {
-    /// Below `/proc/thread-self/attr`.
+    /// In procfs.
     pub(crate) file: &'static str,
     pub(crate) text: String,
 }
+
+/// Where AppArmor takes the profile of the next program, and SELinux its label.
+pub(super) const APPARMOR: &str = "thread-self/attr/apparmor/exec";
+pub(super) const SELINUX: &str = "thread-self/attr/exec";
 
 /// Who the process is.
 #[derive(Debug)]
@@ -71,15 +77,33 @@ impl ProcessPlan {
             identity: Identity::new(process),
             no_new_privileges: process.no_new_privileges().unwrap_or(false),
             seccomp: compile(linux)?,
-            rlimits: process.rlimits().iter().flatten().map(rlimit).collect::<Result<_>>()?,
+            rlimits: rlimits(process.rlimits().as_deref().unwrap_or_default())?,
             oom_score_adj: process.oom_score_adj(),
-            label: label(process),
-            personality: linux.personality().as_ref().map(|persona| match persona.domain() {
-                LinuxPersonalityDomain::PerLinux => 0,
-                LinuxPersonalityDomain::PerLinux32 => 8,
-            }),
+            labels: labels(process),
+            personality: linux.personality().as_ref().map(personality).transpose()?,
+            console_size: process.console_size().as_ref().map(console_size).transpose()?,
         })
     }
+}
+
+/// Numbers of linux/personality.h.
+fn personality(asked: &LinuxPersonality) -> Result<u64> {
+    if let Some(flag) = asked.flags().iter().flatten().next() {
+        return Err(unsupported(format!("`linux.personality.flags` {flag:?}")));
+    }
+    Ok(match asked.domain() {
+        LinuxPersonalityDomain::PerLinux => 0,
+        LinuxPersonalityDomain::PerLinux32 => 8,
+    })
+}
+
+fn console_size(size: &oci::runtime::Box) -> Result<Winsize> {
+    let cells = |count: u64, member: &str| {
+        u16::try_from(count)
+            .map_err(|_| invalid(format!("`process.consoleSize.{member}` {count} is too large")))
+    };
+    let (ws_row, ws_col) = (cells(size.height(), "height")?, cells(size.width(), "width")?);
+    Ok(Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 })
 }
 
 fn compile(linux: &Linux) -> Result<Option<seccomp::Program>> {
@@ -138,15 +162,28 @@ fn mask(set: &Option<Capabilities>) -> u64 {
     known.fold(0, |mask, capability| mask | 1 << capability.number())
 }
 
-fn label(process: &Process) -> Option<Label> {
-    let apparmor = process.apparmor_profile().as_deref().filter(|profile| !profile.is_empty());
-    let selinux = process.selinux_label().as_deref().filter(|label| !label.is_empty());
-    apparmor
-        .map(|profile| Label { file: "apparmor/exec", text: format!("exec {profile}") })
-        .or_else(|| selinux.map(|label| Label { file: "exec", text: label.to_owned() }))
+fn labels(process: &Process) -> Vec<Label> {
+    let label = |file, prefix: &str, text: &Option<String>| {
+        let text = text.as_ref().filter(|text| !text.is_empty())?;
+        Some(Label { file, text: format!("{prefix}{text}") })
+    };
+    let apparmor = label(APPARMOR, "exec ", process.apparmor_profile());
+    apparmor.into_iter().chain(label(SELINUX, "", process.selinux_label())).collect()
 }
 
-fn rlimit(limit: &oci::runtime::PosixRlimit) -> Result<(Resource, u64, u64)> {
+fn rlimits(asked: &[PosixRlimit]) -> Result<Vec<(Resource, u64, u64)>> {
+    let mut limits: Vec<(Resource, u64, u64)> = Vec::with_capacity(asked.len());
+    for limit in asked {
+        let limit @ (resource, ..) = rlimit(limit)?;
+        if limits.iter().any(|(other, ..)| *other == resource) {
+            return Err(invalid(format!("`process.rlimits`: {resource:?} twice")));
+        }
+        limits.push(limit);
+    }
+    Ok(limits)
+}
+
+fn rlimit(limit: &PosixRlimit) -> Result<(Resource, u64, u64)> {
     use oci::runtime::PosixRlimitType as Type;
     if limit.soft() > limit.hard() {
         return Err(invalid(format!(
