@@ -4,9 +4,10 @@ use crate::group::{Group, kernel};
 use crate::limits::{self, Held};
 use crate::place::{Place, step_aside};
 use crate::setting::{self, Setting};
-use crate::{Cgroup, Error, Host, Kind, Mode, Result, device, files, realtime, v1, v2};
-use oci::runtime::LinuxResources;
+use crate::{Cgroup, Error, Host, Kind, Mode, Result, device, files, own, realtime, v1, v2};
+use oci::runtime::{LinuxDeviceCgroup, LinuxResources};
 use rustix::io::Errno;
+use rustix::process::Pid;
 use std::path::{Path, PathBuf};
 
 impl Host {
@@ -23,13 +24,38 @@ impl Host {
         let rules = resources.devices().as_deref().unwrap_or_default();
         device::check(rules, self.mode() != Mode::V2)?;
         let settings = limits::settings(self, resources, &Held::default())?;
-        let mut draft = Draft::new(self, &place);
+        let mut draft = Draft::new(self, &place, true);
         match self.mode() {
             Mode::V2 => draft.make_tree(&place, self.tree_wanted(&settings)?)?,
             _ => draft.make_old(&place, &settings)?,
         }
-        draft.0.hold(&settings)?;
-        draft.0.hold_devices(rules, true)?;
+        draft.made.hold(&settings)?;
+        draft.made.hold_devices(rules, true)?;
+        Ok(draft.keep())
+    }
+
+    /// The groups of a process that systemd put into a unit, with the limits; those that systemd does not make are
+    /// made.
+    pub(crate) fn in_unit(
+        &self,
+        pid: Pid,
+        settings: &[Setting],
+        rules: &[LinuxDeviceCgroup],
+    ) -> Result<Cgroup> {
+        let all = own::of(Some(pid))?;
+        let unit = if self.mode() == Mode::V2 { None } else { Some("name=systemd") };
+        let path = own::path_of(&all, unit).filter(|path| *path != Path::new("/"));
+        let place = Place::of(path.ok_or_else(|| absent("systemd"))?)?;
+        let mut draft = Draft::new(self, &place, false);
+        match self.tree() {
+            Some(root) if self.mode() == Mode::V2 => draft.make("", place.tree(&root), &root)?,
+            _ => {
+                draft.make_old(&place, settings)?;
+                draft.made.take_in(pid)?;
+            }
+        }
+        draft.made.hold(settings)?;
+        draft.made.hold_devices(rules, true)?;
         Ok(draft.keep())
     }
 
@@ -50,12 +76,17 @@ impl Host {
 }
 
 /// Groups in the making: gone again unless kept.
-struct Draft<'a>(Cgroup, &'a Host);
+struct Draft<'a> {
+    made: Cgroup,
+    host: &'a Host,
+    /// Must they be without processes?
+    empty: bool,
+}
 
 impl<'a> Draft<'a> {
-    fn new(host: &'a Host, place: &Place) -> Self {
+    fn new(host: &'a Host, place: &Place, empty: bool) -> Self {
         let freezer = host.hierarchy("freezer").map(|one| place.old(&one.name, &one.path));
-        Self(Cgroup { mode: host.mode(), groups: Vec::new(), freezer }, host)
+        Self { made: Cgroup { mode: host.mode(), groups: Vec::new(), freezer }, host, empty }
     }
 
     /// v1's groups, and on a hybrid host the tree's where a setting needs it.
@@ -63,19 +94,20 @@ impl<'a> Draft<'a> {
         let asked: Vec<_> = settings.iter().map(|setting| setting.controller).collect();
         for controller in v1::ALWAYS.into_iter().chain(asked.iter().copied()) {
             let is_asked = asked.contains(&controller);
-            match self.1.hierarchy(controller) {
+            match self.host.hierarchy(controller) {
                 None if !is_asked => continue,
-                None if self.1.has_v2(controller)
-                    || self.1.mode() == Mode::Hybrid && controller == "cgroup" => {}
+                None if self.host.has_v2(controller)
+                    || self.host.mode() == Mode::Hybrid && controller == "cgroup" => {}
                 None => return Err(absent(controller)),
-                Some(hierarchy) if self.0.groups.iter().any(|group| group.hierarchy == hierarchy.name) => {}
+                Some(hierarchy) if self.made.groups.iter().any(|group| group.hierarchy == hierarchy.name) => {
+                }
                 Some(hierarchy) => {
                     let path = place.old(&hierarchy.name, &hierarchy.path);
                     self.make(&hierarchy.name, path, &hierarchy.path)?;
                 }
             }
         }
-        let of_tree = |name: &&str| self.1.hierarchy(name).is_none();
+        let of_tree = |name: &&str| self.host.hierarchy(name).is_none();
         let mut tree: Vec<_> = asked.iter().copied().filter(of_tree).collect();
         tree.dedup();
         if tree.is_empty() {
@@ -86,7 +118,7 @@ impl<'a> Draft<'a> {
     }
 
     fn make_tree(&mut self, place: &Place, controllers: Vec<&str>) -> Result<()> {
-        let root = self.1.tree().ok_or_else(|| absent("cgroup2"))?;
+        let root = self.host.tree().ok_or_else(|| absent("cgroup2"))?;
         let path = place.tree(&root);
         turn_on(&root, &path, &controllers)?;
         self.make("", path, &root)
@@ -99,8 +131,10 @@ impl<'a> Draft<'a> {
             inherit_cpuset(&path, root)?;
         }
         let group = Group::open(hierarchy, path.clone())?.ok_or_else(|| refused(Errno::NOENT))?;
-        self.0.groups.push(Group { new, ..group });
-        if !new && !self.0.groups.last().is_some_and(|group| crate::process::of(&group.dir).is_empty()) {
+        self.made.groups.push(Group { new, ..group });
+        let has_processes =
+            || self.made.groups.last().is_some_and(|group| !crate::process::of(&group.dir).is_empty());
+        if self.empty && !new && has_processes() {
             let what = format!("make group `{}`: it is there and has processes", path.display());
             return Err(Error::new(Kind::InUse, what));
         }
@@ -108,14 +142,14 @@ impl<'a> Draft<'a> {
     }
 
     fn keep(mut self) -> Cgroup {
-        let groups = std::mem::take(&mut self.0.groups);
-        Cgroup { mode: self.0.mode, groups, freezer: self.0.freezer.take() }
+        let groups = std::mem::take(&mut self.made.groups);
+        Cgroup { mode: self.made.mode, groups, freezer: self.made.freezer.take() }
     }
 }
 
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
-        for group in self.0.groups.iter().filter(|group| group.new) {
+        for group in self.made.groups.iter().filter(|group| group.new) {
             let _ = files::remove_dir(&group.path);
         }
     }
@@ -136,7 +170,7 @@ impl Cgroup {
         setting::apply_all(&self.placed(settings)?)
     }
 
-    pub(crate) fn hold_devices(&self, rules: &[oci::runtime::LinuxDeviceCgroup], is_new: bool) -> Result<()> {
+    pub(crate) fn hold_devices(&self, rules: &[LinuxDeviceCgroup], is_new: bool) -> Result<()> {
         match self.group_of("devices") {
             Some(group) => device::hold(&group.dir, rules, !group.is_v2(), is_new),
             None if rules.is_empty() => Ok(()),

@@ -19,7 +19,9 @@ pub(crate) fn make_dir(path: &Path) -> Result<bool> {
         Err(Errno::EXIST) => Ok(false),
         Err(Errno::NOENT) => {
             let parent = path.parent().ok_or(Errno::NOENT)?;
-            make_dir(parent)?;
+            if make_dir(parent)? {
+                crate::parents::mark(parent);
+            }
             make_dir(path)
         }
         Err(errno) => Err(errno),

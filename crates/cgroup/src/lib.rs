@@ -18,6 +18,7 @@
 //!   and left.
 
 mod create;
+mod delegate;
 mod device;
 mod entry;
 mod files;
@@ -27,11 +28,13 @@ mod host;
 mod limits;
 mod oom;
 mod own;
+mod parents;
 mod place;
 mod process;
 mod realtime;
 mod setting;
 pub mod stats;
+pub mod systemd;
 mod update;
 mod v1;
 mod v2;

@@ -39,9 +39,10 @@ impl Cgroup {
         all
     }
 
-    /// Every process is in each hierarchy, and none can leave its group's: one hierarchy tells.
+    /// Every process is in each hierarchy, and none can leave its group's: one hierarchy tells. But the freezer's,
+    /// which is made late.
     fn first(&self) -> Option<&Group> {
-        self.groups.first()
+        self.groups.iter().find(|group| !group.has("freezer"))
     }
 
     /// Sends a signal to every process in it and below. Those that start meanwhile get it, too: all is frozen

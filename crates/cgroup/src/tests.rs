@@ -282,3 +282,145 @@ fn what_was_used_is_told() {
     sandbox.group().kill_all().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn a_group_with_processes_is_not_made_again() {
+    let sandbox = Sandbox::new("twice", json!({}));
+    let mut child = sandbox.shell("exec sleep 1000");
+    let error = sandbox.host.create(&sandbox.path, &read(json!({}))).unwrap_err();
+    assert_eq!(*error.kind(), Kind::InUse, "{error:?}");
+    assert_eq!(sandbox.group().procs().len(), 1, "and nothing happened to it");
+    sandbox.group().kill_all().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn where_a_process_lives_can_be_found_and_opened_again() {
+    let sandbox = Sandbox::new("adopt", json!({"pids": {"limit": 9}}));
+    let mut child = sandbox.shell("exec sleep 1000");
+    let adopted = sandbox.host.adopt(Pid::from_child(&child)).unwrap().unwrap();
+    let sorted = |mut paths: Vec<(String, PathBuf)>| {
+        paths.sort();
+        paths
+    };
+    assert_eq!(sorted(adopted.paths()), sorted(sandbox.group().paths()));
+    // Frozen after its paths were kept: the freezer's group is found all the same.
+    let kept = sandbox.group().paths();
+    sandbox.group().freeze().unwrap();
+    let reopened = sandbox.host.reopen(&kept).unwrap().unwrap();
+    assert!(reopened.frozen());
+    reopened.thaw().unwrap();
+    sandbox.group().kill_all().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_relative_path_is_at_the_callers_own_group() {
+    let outer = Sandbox::new("outer", json!({}));
+    let name = format!("hull-test-{}-inner", std::process::id());
+    // The test itself goes into the outer groups, and back.
+    let me = rustix::process::getpid();
+    let before = crate::own::of(None).unwrap();
+    outer.group().take_in(me).unwrap();
+    let made = outer.host.create(Path::new(&name), &read(json!({})));
+    for one in &before {
+        let root = one.controllers.first().map_or("/sys/fs/cgroup/unified".into(), |name| {
+            format!("/sys/fs/cgroup/{}", name.trim_start_matches("name="))
+        });
+        let text = me.as_raw_nonzero().to_string();
+        let _ = std::fs::write(format!("{root}{}/cgroup.procs", one.path.display()), text);
+    }
+    let made = made.unwrap();
+    let parent = |cgroup: &Cgroup| cgroup.groups[0].path.clone();
+    match outer.host.mode() {
+        Mode::V2 => assert_eq!(parent(&made).parent(), parent(outer.group()).parent()),
+        _ => assert_eq!(parent(&made).parent(), Some(parent(outer.group()).as_path())),
+    }
+    made.remove().unwrap();
+}
+
+#[test]
+fn device_rules_are_summed_up_and_changed() {
+    let rules = |list: serde_json::Value| json!({"devices": list});
+    let sandbox = Sandbox::new(
+        "devices",
+        rules(json!([
+            {"allow": false, "access": "rwm"},
+            {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm"},
+            {"allow": false, "type": "c", "major": 10, "minor": 229, "access": "w"},
+        ])),
+    );
+    // From inside: opening /dev/fuse and /dev/full, which always is allowed.
+    let opens = |how: &str| {
+        let script = format!("exec 3{how}/dev/fuse || exit 1; exec 3>/dev/full");
+        sandbox.shell(&script).wait().unwrap().success()
+    };
+    if !Path::new("/dev/fuse").exists() {
+        return eprintln!("SKIP: no /dev/fuse");
+    }
+    assert!(opens("<"));
+    assert!(!opens(">"), "the later rule took writing back");
+    sandbox
+        .update(rules(json!([{"allow": true, "type": "c", "major": 10, "minor": 229, "access": "w"}])))
+        .unwrap();
+    assert!(opens(">"));
+    assert!(!opens("<"));
+    sandbox.update(rules(json!([{"allow": true, "access": "rwm"}]))).unwrap();
+    assert!(opens("<") && opens(">"));
+}
+
+#[test]
+fn real_time_is_had_from_the_groups_above() {
+    let host = Host::probe().unwrap();
+    let has = |host: &Host| {
+        let root = host.hierarchy("cpu").map(|one| one.path.join("cpu.rt_runtime_us"));
+        root.is_some_and(|file| file.exists())
+    };
+    if !has(&host) {
+        return eprintln!("SKIP: no groups of real-time tasks");
+    }
+    let above = PathBuf::from(format!("/hull-test-{}-rt", std::process::id()));
+    let rt = |us: i64| read(json!({"cpu": {"realtimeRuntime": us, "realtimePeriod": 1_000_000}}));
+    let one = host.create(&above.join("one"), &rt(10_000)).unwrap();
+    let two = host.create(&above.join("two"), &rt(20_000)).unwrap();
+    let error = host.create(&above.join("three"), &rt(999_000)).unwrap_err();
+    assert!(error.to_string().contains("no real-time CPU"), "{error:?}");
+    one.remove().unwrap();
+    two.remove().unwrap();
+    host.open(&above).unwrap().unwrap().remove().unwrap();
+}
+
+#[test]
+fn what_cannot_be_is_refused_by_name_and_nothing_is_left() {
+    let host = Host::probe().unwrap();
+    let path = PathBuf::from(format!("/hull-test-{}-refused", std::process::id()));
+    let v1 = host.mode() != Mode::V2;
+    for (resources, word) in [
+        (json!({"memory": {"swappiness": 500}}), "swappiness"),
+        (json!({"devices": [{"allow": true, "type": "p", "access": "r"}]}), "FIFO"),
+        (json!({"devices": [{"allow": true, "type": "c", "access": "x"}]}), "access is made of"),
+        (json!({"hugepageLimits": [{"pageSize": "3xB", "limit": 1}]}), "3xB"),
+        (json!({"unified": {"memory/x": "1"}}), "memory/x"),
+        (json!({"unified": {"nothing.max": "1"}}), "nothing"),
+        (json!({"memory": {"kernel": 50_000_000}}), if v1 { "memory.kmem" } else { "kernel memory" }),
+        (json!({"rdma": {"mlx5_0": {"hcaHandles": 1}}}), "rdma"),
+        (json!({"cpu": {"cpus": "4000"}}), "cpuset.cpus"),
+    ] {
+        let error = host.create(&path, &read(resources)).unwrap_err();
+        let cause = std::error::Error::source(&error).map(|cause| cause.to_string()).unwrap_or_default();
+        assert!(format!("{error}: {cause}").contains(word), "{word}: {error:?}");
+        assert!(host.open(&path).unwrap().is_none(), "{word}");
+    }
+}
+
+#[test]
+fn a_group_of_the_tree_is_handed_over() {
+    use std::os::unix::fs::MetadataExt;
+    let Some(tree) = tree_group("delegate") else { return };
+    let host = Host::probe().unwrap();
+    let group = host.reopen(&[(String::new(), tree.path.clone())]).unwrap().unwrap();
+    group.delegate(rustix::fs::Uid::from_raw(12_345)).unwrap();
+    let owner = |file: &str| std::fs::metadata(tree.path.join(file)).unwrap().uid();
+    assert_eq!((owner(""), owner("cgroup.procs"), owner("cgroup.subtree_control")), (12_345, 12_345, 12_345));
+    assert_eq!(owner("cgroup.freeze"), 0);
+}

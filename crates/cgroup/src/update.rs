@@ -29,7 +29,7 @@ impl Host {
 }
 
 impl Cgroup {
-    fn held(&self) -> Held {
+    pub(crate) fn held(&self) -> Held {
         let Some(tree) = self.tree() else { return Held { update: true, ..Held::default() } };
         let quota = files::get(&tree.dir, "cpu.max").ok();
         Held {

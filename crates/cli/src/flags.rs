@@ -353,6 +353,11 @@ pub(crate) fn bad(long: &str, text: &str, error: &dyn std::fmt::Display) -> Mist
     Mistake::new(format!("invalid argument {text:?} for \"--{long}\" flag: {error}")).of_flag()
 }
 
+/// A whole number.
+pub(crate) fn integer<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("parsing {text:?}: invalid syntax"))
+}
+
 /// Go's words for a boolean, which pflag takes.
 fn boolean(text: &str) -> Option<bool> {
     match text {

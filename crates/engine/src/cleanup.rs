@@ -41,7 +41,13 @@ impl Engine {
             return Ok(());
         };
         group.kill_all().map_err(|cause| failed("kill what is left of a container", cause))?;
-        group.remove().map_err(|cause| failed("remove a dead container's cgroup", cause))
+        group.remove().map_err(|cause| failed("remove a dead container's cgroup", cause))?;
+        match path.parent().filter(|parent| *parent != Path::new(crate::run::CGROUP_PARENT)) {
+            Some(parent) => {
+                self.cgroups.remove_made(parent).map_err(|cause| failed("remove its parent", cause))
+            }
+            None => Ok(()),
+        }
     }
 
     /// A container with `--rm` goes; of another it is recorded that its end was not seen.

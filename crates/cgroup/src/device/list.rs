@@ -110,6 +110,28 @@ impl List {
         }
     }
 
+    /// `DevicePolicy=` and `DeviceAllow=`, see systemd.resource-control(5).
+    pub(super) fn for_systemd(&self) -> (&'static str, Vec<(String, String)>) {
+        if self.allows_all {
+            // With exceptions it is systemd that allows too much; what is written holds.
+            return ("auto", Vec::new());
+        }
+        let name = |pattern: &Pattern| {
+            let kind = if pattern.node == Node::Block { "block" } else { "char" };
+            match (pattern.major, pattern.minor) {
+                (Some(major), Some(minor)) => Some(format!("/dev/{kind}/{major}:{minor}")),
+                (Some(major), None) => Some(format!("{kind}-{major}")),
+                (None, None) => Some(format!("{kind}-*")),
+                (None, Some(_)) => None,
+            }
+        };
+        let entry = |(pattern, bits): (&Pattern, &u32)| {
+            let line = pattern.line(*bits);
+            Some((name(pattern)?, line.rsplit(' ').next()?.to_owned()))
+        };
+        ("strict", self.exceptions.iter().filter_map(entry).collect())
+    }
+
     /// `devices.list`
     pub(super) fn parse(text: &str) -> Self {
         let allows_all = text.lines().any(|line| line.starts_with("a *:*"));

@@ -6,6 +6,7 @@
 mod list;
 mod program;
 
+use crate::systemd::Value;
 use crate::{Error, Kind, Result, files};
 use list::List;
 use oci::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
@@ -113,6 +114,21 @@ pub(crate) fn hold(dir: &OwnedFd, rules: &[LinuxDeviceCgroup], is_v1: bool, is_n
             other => other,
         },
     }
+}
+
+/// As properties for systemd. What it cannot say (allowing all but some, or a minor number alone) is held by what is
+/// written besides.
+pub(crate) fn properties(rules: &[LinuxDeviceCgroup]) -> Result<Vec<(String, Value)>> {
+    if rules.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = List::of(&whole(rules)?).ok().map(|list| list.for_systemd());
+    let (policy, allowed) = list.unwrap_or(("strict", Vec::new()));
+    // An empty list first takes away what an earlier update allowed.
+    let clear = ("DeviceAllow".to_owned(), Value::Pairs(Vec::new()));
+    let policy = ("DevicePolicy".to_owned(), Value::Text(policy.to_owned()));
+    let allow = (!allowed.is_empty()).then(|| ("DeviceAllow".to_owned(), Value::Pairs(allowed)));
+    Ok([clear, policy].into_iter().chain(allow).collect())
 }
 
 /// Writes the list that the rules come to, and reads it back.

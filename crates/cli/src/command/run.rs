@@ -1,6 +1,6 @@
 //! `hull run`: what was typed, as a [`RunRequest`].
 
-use crate::flags::{Mistake, Read, Typed, bad};
+use crate::flags::{Mistake, Read, Typed, bad, integer};
 use crate::{Caller, edge};
 use engine::request::{
     self, FilesRequest, IsolationRequest, LimitsRequest, MountRequest, MountSource, ProcessRequest,
@@ -96,9 +96,9 @@ fn process(typed: &Typed, caller: &Caller) -> Read<ProcessRequest> {
         groups: typed.all("group-add").map(str::to_owned).collect(),
         init: typed.is_on("init"),
         stop_signal: typed.parsed("stop-signal", |text| request::signal(text).map(|_| text.to_owned()))?,
-        stop_timeout: typed.parsed("stop-timeout", str::parse)?,
+        stop_timeout: typed.parsed("stop-timeout", integer)?,
         ulimits: typed.each("ulimit", str::parse)?,
-        oom_score_adj: typed.parsed("oom-score-adj", str::parse)?,
+        oom_score_adj: typed.parsed("oom-score-adj", integer)?,
     })
 }
 
@@ -180,15 +180,15 @@ fn limits(typed: &Typed) -> Read<LimitsRequest> {
         memory_swappiness: typed.parsed("memory-swappiness", request::swappiness)?.flatten(),
         oom_kill_disable: typed.is_on("oom-kill-disable"),
         nano_cpus: typed.parsed("cpus", request::cpus)?,
-        cpu_period: typed.parsed("cpu-period", str::parse)?,
-        cpu_quota: typed.parsed("cpu-quota", str::parse)?,
-        cpu_shares: typed.parsed("cpu-shares", str::parse)?,
-        cpu_rt_period: typed.parsed("cpu-rt-period", str::parse)?,
-        cpu_rt_runtime: typed.parsed("cpu-rt-runtime", str::parse)?,
+        cpu_period: typed.parsed("cpu-period", integer)?,
+        cpu_quota: typed.parsed("cpu-quota", integer)?,
+        cpu_shares: typed.parsed("cpu-shares", integer)?,
+        cpu_rt_period: typed.parsed("cpu-rt-period", integer)?,
+        cpu_rt_runtime: typed.parsed("cpu-rt-runtime", integer)?,
         cpuset_cpus: typed.parsed("cpuset-cpus", request::cpu_list)?,
         cpuset_mems: typed.parsed("cpuset-mems", request::cpu_list)?,
-        pids: typed.parsed("pids-limit", str::parse)?,
-        blkio_weight: typed.parsed("blkio-weight", str::parse)?,
+        pids: typed.parsed("pids-limit", integer)?,
+        blkio_weight: typed.parsed("blkio-weight", integer)?,
         blkio_weight_device: typed.each("blkio-weight-device", request::device_weight)?,
         read_bps: typed.each("device-read-bps", request::device_bytes)?,
         write_bps: typed.each("device-write-bps", request::device_bytes)?,

@@ -38,7 +38,7 @@ pub(super) fn mounts(request: &RunRequest, facts: &Facts<'_>) -> Result<(Vec<Mou
     let (own, create) = own(request, facts)?;
     let taken = |path: &str| own.iter().any(|mount| mount.destination() == Path::new(path));
     let hides = |path: &str| taken(path) || (taken("/dev") && path.starts_with("/dev/"));
-    let defaults = DEFAULT.iter().filter(|fixed| !hides(fixed.0) && wants(fixed.0, request));
+    let defaults = DEFAULT.iter().filter(|fixed| !hides(fixed.0) && wants(fixed.0, request, facts));
     let mut mounts: Vec<Mount> = defaults.map(|fixed| default(fixed, request)).collect();
     if runs_init(request) {
         mounts.push(mount(INIT, "bind", facts.init, strings(&["bind", "ro"])));
@@ -50,8 +50,13 @@ pub(super) fn mounts(request: &RunRequest, facts: &Facts<'_>) -> Result<(Vec<Mou
     Ok((mounts, create))
 }
 
-fn wants(path: &str, request: &RunRequest) -> bool {
-    path != "/dev/shm" || request.isolation.ipc != IpcNamespace::None
+/// With the host's IPC namespace its message queues are bound, if it shows any.
+fn wants(path: &str, request: &RunRequest, facts: &Facts<'_>) -> bool {
+    match (path, &request.isolation.ipc) {
+        ("/dev/shm", IpcNamespace::None) => false,
+        ("/dev/mqueue", IpcNamespace::Host) => facts.host.node(Path::new(path)).is_ok(),
+        _ => true,
+    }
 }
 
 fn default((path, kind, source, options): &Fixed, request: &RunRequest) -> Mount {

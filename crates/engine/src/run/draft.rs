@@ -10,7 +10,7 @@ use fault::Context;
 use oci::ContainerConfig;
 use oci::runtime::Spec;
 use seccomp::Capabilities;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use store::{ContainerId, IdRange, Image, Name, NewContainer, Record, Running, Slot};
 
 /// What is settled before the container appears: its id, its range of user ids, its `Spec`.
@@ -19,6 +19,8 @@ pub(super) struct Draft {
     pub(super) slot: Claimed,
     pub(super) spec: Spec,
     pub(super) warnings: Vec<String>,
+    /// `--cgroup-parent`.
+    pub(super) cgroup_parent: Option<PathBuf>,
     etc: store::EtcFiles,
     shown: Shown,
 }
@@ -52,7 +54,7 @@ impl Drop for Claimed {
 }
 
 /// Where hull's groups lie in every hierarchy.
-const CGROUP_PARENT: &str = "/hull";
+pub(crate) const CGROUP_PARENT: &str = "/hull";
 
 impl Engine {
     /// Decides everything about a container. The slot, the one thing taken, goes back if this fails.
@@ -60,7 +62,9 @@ impl Engine {
         let config = image.config().map_err(from_store)?.config;
         let user = self.resolve_user(request, &config, image)?;
         let id = ContainerId::random().map_err(from_store)?;
-        let cgroup = format!("{}/{id}", request.limits.cgroup_parent.as_deref().unwrap_or(CGROUP_PARENT));
+        let parent = request.limits.cgroup_parent.as_deref().map(|parent| Path::new("/").join(parent));
+        let cgroup = parent.as_deref().unwrap_or(Path::new(CGROUP_PARENT)).join(id.to_string());
+        let cgroup = cgroup.display().to_string();
         let mut slot = Claimed(Some(self.claim(&id, &cgroup)?));
         let joined = joined::find(self, request)?;
         let id_maps = joined.id_maps.clone().unwrap_or_else(|| id_maps(request, slot.slot().range()));
@@ -88,7 +92,8 @@ impl Engine {
         let labels = inspect::labels(request, &config);
         let details = inspect::details(request, &config, compose::hostname(request, &facts));
         let shown = Shown { labels, details };
-        Draft::new(id, slot, composed, etc, shown, &joined)
+        let draft = Draft::new(id, slot, composed, etc, shown, &joined)?;
+        Ok(Draft { cgroup_parent: parent, ..draft })
     }
 
     /// `-u`, or the image's user, by the passwd and group files that the container will see.
@@ -140,7 +145,7 @@ impl Draft {
             rootfs::relabel(path, label)?;
         }
         joined.tell_map(&mut spec);
-        Ok(Self { id, slot, spec, warnings, etc, shown })
+        Ok(Self { id, slot, spec, warnings, cgroup_parent: None, etc, shown })
     }
 
     /// What the store keeps of it.

@@ -15,13 +15,15 @@ mod relay;
 mod streams;
 mod terminal;
 
+pub(crate) use draft::CGROUP_PARENT;
+
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
 use crate::request::{Pull, RunRequest, StreamsRequest, UserNamespace};
 use fault::Context;
 use runtime::{Exited, Manner, Overlay, Plan, Rootfs, Start, Status};
 use rustix::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use store::{ContainerId, Exit, Held, Image};
 
 /// The caller's standard streams.
@@ -88,6 +90,7 @@ impl Engine {
         let shared = self.store.share().map_err(from_store)?;
         let image = self.image_to_run(&shared, request)?;
         let mut draft = self.draft(request, &image)?;
+        let _parent = draft.cgroup_parent.take().map(|path| Parent { engine: self, path });
         let plan = Plan::new(&draft.spec).map_err(from_runtime)?;
         let signals = relay::Signals::block()?;
         keep_capabilities()?;
@@ -151,6 +154,7 @@ impl Engine {
         let image = match (embedded, found) {
             (Some(embedded), _) => embedded,
             (None, Err(error)) if *error.kind() == store::Kind::NotFound => {
+                check_name(&request.image)?;
                 return Err(from_store(error)
                     .with_hint(self.near_image(&request.image).unwrap_or_else(|| hint.into())));
             }
@@ -169,7 +173,8 @@ impl Engine {
             .tags()
             .ok()?
             .into_iter()
-            .flat_map(|tag| [tag.name.familiar(), tag.name.familiar_name()]);
+            .flat_map(|tag| [tag.name.familiar(), tag.name.familiar_name()])
+            .chain(["hello".to_owned()]);
         let scored = names.map(|name| (strsim::damerau_levenshtein(&name, typed), name));
         let (_, name) = scored.min().filter(|(distance, name)| *distance <= 1 + name.len() / 5)?;
         Some(format!("did you mean `{name}`?"))
@@ -240,6 +245,18 @@ impl From<runtime::Error> for Ended {
     }
 }
 
+/// `--cgroup-parent`: goes with the last container in it, if it was made for one.
+struct Parent<'a> {
+    engine: &'a Engine,
+    path: PathBuf,
+}
+
+impl Drop for Parent<'_> {
+    fn drop(&mut self) {
+        let _ = self.engine.cgroups.remove_made(&self.path);
+    }
+}
+
 /// A container on disk that goes again unless it is kept.
 struct Made<'a> {
     engine: &'a Engine,
@@ -287,6 +304,12 @@ fn check(request: &RunRequest, host: HostStreams<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What can be no image's name is told as that.
+fn check_name(image: &str) -> Result<()> {
+    let parsed = image.parse::<oci::Reference>();
+    parsed.map(drop).map_err(|error| Error::new(Kind::Invalid, "invalid reference format").caused_by(error))
 }
 
 /// Overlay mounts act with the file system ids of who mounts them; changing these must not cost capabilities.
