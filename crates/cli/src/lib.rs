@@ -39,15 +39,25 @@ impl Caller {
         }
     }
 
-    /// The engine over the caller's root.
+    /// The engine over the caller's root, which is made if it is not there.
     pub(crate) fn engine(&self) -> Result<Engine, edge::Failure> {
-        if !rustix::process::geteuid().is_root() {
-            let mistake = flags::Mistake::new(
-                "hull must be run as root for now: it makes namespaces, mounts and cgroups",
-            );
-            return Err(mistake.with_hint("`sudo hull …`; rootless containers are not available yet").into());
+        self.check_root()?;
+        Ok(Engine::open(&self.root, &self.run)?.with_notices(edge::warn))
+    }
+
+    /// The engine for a command that makes nothing: what is not there is not made.
+    pub(crate) fn look(&self) -> Result<Engine, edge::Failure> {
+        self.check_root()?;
+        Ok(Engine::look(&self.root, &self.run)?.with_notices(edge::warn))
+    }
+
+    fn check_root(&self) -> Result<(), edge::Failure> {
+        if rustix::process::geteuid().is_root() {
+            return Ok(());
         }
-        Ok(Engine::open(&self.root, &self.run)?)
+        let mistake =
+            flags::Mistake::new("hull must be run as root for now: it makes namespaces, mounts and cgroups");
+        Err(mistake.with_hint("`sudo hull …`; rootless containers are not available yet").into())
     }
 
     /// A variable of the caller's environment.

@@ -9,15 +9,33 @@ use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use std::path::Path;
 use std::time::Duration;
-use store::{DeadSlot, Held, Store};
+use store::{DeadSlot, Held};
+
+/// How long a dying process is waited for.
+const PATIENCE: u32 = 200;
 
 impl Engine {
-    /// Ends and removes what killed processes left. Cheap where there is nothing.
+    /// Ends and removes what killed processes left. Cheap where there is nothing; where nothing can be written,
+    /// it stays.
     pub(crate) fn bury(&self) -> Result<()> {
+        match self.try_bury() {
+            Err(error) if *error.kind() == Kind::ReadOnly => Ok(()),
+            other => other,
+        }
+    }
+
+    /// A process that was killed between the birth of a container and its program leaves a child with a copy of
+    /// the lock. It is dying, too, of the end of their channel: a moment's patience, or the slot would outlast
+    /// this command.
+    fn try_bury(&self) -> Result<()> {
         self.store.recover().map_err(from_store)?;
-        await_the_dying(&self.store)?;
-        for slot in self.store.dead_slots().map_err(from_store)? {
-            self.bury_one(slot)?;
+        for _ in 0..PATIENCE {
+            let found = self.store.abandoned_slots(|running| lives(running.monitor)).map_err(from_store)?;
+            found.dead.into_iter().try_for_each(|slot| self.bury_one(slot))?;
+            if !found.dying {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
         Ok(())
     }
@@ -30,6 +48,8 @@ impl Engine {
             self.end_container(running)?;
         }
         sys::step!("engine.bury.ended");
+        // Of a container that did not live to appear there may be a name.
+        self.store.sweep_names(true).map_err(from_store)?;
         slot.release().map_err(from_store)
     }
 
@@ -75,25 +95,12 @@ impl Engine {
 
     /// Removes a container and what it wrote, from the disk as well.
     pub(crate) fn discard(&self, held: Held) -> Result<()> {
-        self.store.remove(held).map_err(from_store)?;
-        self.store.empty_trash().map(drop).map_err(from_store)
+        self.store.remove(held).map(drop).map_err(from_store)
     }
 }
 
-/// A process that was killed between the birth of a container and its program leaves a child with a copy of the
-/// lock. It is dying, too, of the end of their channel: a moment's patience, or the slot would outlast this command.
-fn await_the_dying(store: &Store) -> Result<()> {
-    for _ in 0..200 {
-        let slots = store.slot_list().map_err(from_store)?;
-        let is_gone = |monitor: i32| {
-            Pid::from_raw(monitor).is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH))
-        };
-        if !slots.iter().any(|(running, held)| *held && is_gone(running.monitor)) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
+fn lives(process: i32) -> bool {
+    Pid::from_raw(process).is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
 }
 
 fn failed(what: &str, cause: cgroup::Error) -> Error {

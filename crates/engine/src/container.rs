@@ -14,10 +14,24 @@ pub struct Removal {
 }
 
 impl Engine {
-    /// All containers, newest first.
+    /// All containers, newest first. Those of `--rm` that outlived the host's last boot go.
     pub fn containers(&self) -> Result<Vec<Summary>> {
         self.bury()?;
-        self.store.containers().map_err(from_store)
+        let mut all = self.store.containers().map_err(from_store)?;
+        all.retain(|one| !(one.record.remove && matches!(one.state, State::Dead) && self.remove_left(one)));
+        Ok(all)
+    }
+
+    /// Whether it is gone.
+    fn remove_left(&self, one: &Summary) -> bool {
+        let held = self.store.container(&one.record.id.to_string()).and_then(Container::hold);
+        held.is_ok_and(|held| self.discard(held).is_ok())
+    }
+
+    /// Those that run, newest first: the others are not even looked at.
+    pub fn running(&self) -> Result<Vec<Summary>> {
+        self.bury()?;
+        self.store.running().map_err(from_store)
     }
 
     /// A container by name, id, or beginning of an id, with its state.

@@ -21,6 +21,8 @@ pub enum Kind {
     Corrupt,
     /// An archive asked for more than the limits allow.
     Limit,
+    /// An archive asked for more memory than the store's configuration grants.
+    Memory,
     /// No room: ENOSPC or EDQUOT.
     NoSpace,
     /// The store or a file may not be written.

@@ -9,7 +9,8 @@
 //!  request ──▶ ├─ compose  RunRequest + ImageConfig + facts ─▶ Spec   (pure)
 //!              ├─ run      Spec ─▶ container ─▶ exit code
 //!              ├─ container list, inspect, remove, diff
-//!              └─ system   info, df, prune, check
+//!              ├─ prune    what nobody uses
+//!              └─ system   info, df, check
 //! ```
 
 mod cleanup;
@@ -21,6 +22,7 @@ pub mod image;
 pub mod init;
 pub mod inspect;
 mod merged;
+pub mod prune;
 pub mod request;
 mod rootfs;
 pub mod run;
@@ -38,15 +40,30 @@ use store::Store;
 pub struct Engine {
     pub(crate) store: Store,
     pub(crate) cgroups: cgroup::Host,
+    pub(crate) tell: fn(&str),
 }
 
 impl Engine {
     /// Opens `root` (durable) and `run` (gone with a reboot), making them if they are not there.
     pub fn open(root: &Path, run: &Path) -> Result<Self> {
-        let store = Store::open(root, run).map_err(from_store)?;
+        Self::over(Store::open(root, run).map_err(from_store)?)
+    }
+
+    /// Likewise for who makes neither images nor containers: nothing is made, and where there is nothing,
+    /// nothing is seen.
+    pub fn look(root: &Path, run: &Path) -> Result<Self> {
+        Self::over(Store::look(root, run).map_err(from_store)?)
+    }
+
+    fn over(store: Store) -> Result<Self> {
         let cgroups =
             cgroup::Host::probe().or_err(Kind::Unsupported, || "look at the control groups".into())?;
-        Ok(Self { store, cgroups })
+        Ok(Self { store, cgroups, tell: |_| {} })
+    }
+
+    /// The same, which tells, a line each, what the user should know and need not act on.
+    pub fn with_notices(self, tell: fn(&str)) -> Self {
+        Self { store: self.store.with_notices(tell), tell, ..self }
     }
 
     /// The store, for who shows what is in it.

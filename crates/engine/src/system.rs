@@ -1,9 +1,9 @@
 //! The host and the store as a whole: what it can isolate, what is kept, what a crash left.
 
 use crate::Engine;
-use crate::error::{Kind, Result, from_store};
+use crate::error::{Result, from_store};
 use rustix::fs::{CWD, statfs};
-use store::{Collected, Finding, State, Usage};
+use store::{Finding, State, Usage};
 
 /// What this host can isolate.
 #[derive(Debug, Clone)]
@@ -39,24 +39,6 @@ pub struct Feature {
     pub works: bool,
     /// What is lost without.
     pub without: &'static str,
-}
-
-/// What `system prune` is to take.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Prune {
-    /// All images that no container uses, not only those without a name.
-    pub all: bool,
-}
-
-/// What it took.
-#[derive(Debug, Default)]
-pub struct Pruned {
-    /// Ids of containers.
-    pub containers: Vec<String>,
-    /// docker's lines on images.
-    pub images: Vec<store::Removed>,
-    /// The rest.
-    pub collected: Collected,
 }
 
 impl Engine {
@@ -147,37 +129,6 @@ impl Engine {
         self.store.usage().map_err(from_store)
     }
 
-    /// Removes containers that have ended, images nobody uses and everything that nothing leads to.
-    pub fn prune(&self, what: Prune) -> Result<Pruned> {
-        self.bury()?;
-        let mut pruned = Pruned::default();
-        for container in self.store.containers().map_err(from_store)? {
-            if matches!(container.state, State::Running(_)) {
-                continue;
-            }
-            let removed = self.remove_container(&container.record.id.to_string(), Default::default());
-            pruned.containers.extend(unless_overtaken(removed)?);
-        }
-        let images = self.prune_images(what.all)?;
-        Ok(Pruned { containers: pruned.containers, ..images })
-    }
-
-    /// Removes images without a name, or with `all` every image, that no container uses, and what nothing leads to.
-    pub fn prune_images(&self, all: bool) -> Result<Pruned> {
-        self.bury()?;
-        let mut pruned = Pruned::default();
-        for row in self.images(&[])? {
-            if row.containers == 0 && (all || row.name.is_none()) {
-                let name =
-                    row.name.as_ref().map_or_else(|| row.image.id().to_string(), oci::Reference::canonical);
-                let removed = unless_overtaken(self.remove_image(&name, false))?;
-                pruned.images.extend(removed.into_iter().flat_map(|image| image.removed));
-            }
-        }
-        pruned.collected = self.store.collect(true).map_err(from_store)?;
-        Ok(pruned)
-    }
-
     /// Looks for what a crash left or somebody broke; with `repair`, removes what is garbage. A finding that is
     /// left is one that only its owner can mend.
     pub fn check(&self, repair: bool) -> Result<Vec<Finding>> {
@@ -185,14 +136,6 @@ impl Engine {
             self.bury()?;
         }
         self.store.check(repair).map_err(from_store)
-    }
-}
-
-/// What is gone since it was listed, or used, is not for a prune any more: no failure.
-fn unless_overtaken<T>(removed: Result<T>) -> Result<Option<T>> {
-    match removed {
-        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Conflict) => Ok(None),
-        other => other.map(Some),
     }
 }
 

@@ -4,6 +4,7 @@
 mod place;
 
 use engine::image::{Filter, Import, Load, Source};
+use engine::prune::Prune;
 use engine::{Engine, Kind};
 use place::Place;
 use std::io::{Read, Write};
@@ -98,9 +99,13 @@ fn lists_are_narrowed_as_docker_does() {
     assert_eq!(place.listed(&["before=org/second:v2"]), ["<none>"]);
     assert_eq!(place.listed(&["reference=org/*:v?"]), ["org/second:v2"]);
     assert!(place.listed(&["until=1h"]).is_empty());
-    assert_eq!(place.engine.prune_images(false).unwrap().images.len(), 2, "the image and its layer");
+    assert_eq!(
+        place.engine.prune_images(&Prune::default()).unwrap().images.len(),
+        2,
+        "the image and its layer"
+    );
     place.assert_clean(2);
-    place.engine.prune_images(true).unwrap();
+    place.engine.prune_images(&Prune { all: true, ..Prune::default() }).unwrap();
     place.assert_clean(0);
 }
 
@@ -114,7 +119,7 @@ fn who_prunes_beside_another_is_not_told_of_what_is_gone() {
         let prune = || {
             let engine = Engine::open(&place.dir.join("root"), &place.dir.join("run")).unwrap();
             // A layer goes with the last image or, when another is at work, with the collection.
-            let told = engine.prune_images(true).unwrap().images;
+            let told = engine.prune_images(&Prune { all: true, ..Prune::default() }).unwrap().images;
             told.iter().filter(|removed| !matches!(removed, store::Removed::DeletedLayer(_))).count()
         };
         let all: Vec<_> = (0..4).map(|_| scope.spawn(prune)).collect();

@@ -408,7 +408,7 @@ fn members_without_number_are_refused() {
         header.set_cksum();
         bytes.extend_from_slice(header.as_bytes());
     }
-    refused("members", &bytes, Kind::Limit, "names and documents");
+    refused("members", &bytes, Kind::Memory, "the archive's members");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The compressions a layer may come in, told apart by their first bytes.
 
 use crate::error::{Result, stream};
+use crate::memory::{Memory, Share};
+use crate::window;
 use liblzma::stream::{CONCATENATED, Stream};
 use std::io::{self, BufRead, Read};
 
@@ -20,10 +22,10 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// The longest magic number, in bytes.
-    pub const MAGIC_LEN: usize = 6;
+    /// How many of a stream's first bytes tell its compression and what memory that needs.
+    pub const HEAD: usize = 64;
 
-    /// Tells a compression by the first [`MAGIC_LEN`](Self::MAGIC_LEN) bytes (fewer if there are no more).
+    /// Tells a compression by the first bytes.
     pub fn detect(head: &[u8]) -> Self {
         match head {
             [0x1f, 0x8b, 8, ..] => Self::Gzip,
@@ -49,7 +51,11 @@ impl Compression {
 }
 
 /// What comes out of a compressed stream, to its very end.
-pub struct Decoder<R: BufRead>(Inner<R>);
+pub struct Decoder<R: BufRead> {
+    inner: Inner<R>,
+    compression: Compression,
+    _share: Option<Share>,
+}
 
 enum Inner<R: BufRead> {
     None(R),
@@ -60,29 +66,51 @@ enum Inner<R: BufRead> {
 }
 
 impl<R: BufRead> Decoder<R> {
-    /// A decoder of `input`; `memory` bounds xz's window, in bytes.
+    /// A decoder of `input`, which begins with `head`: [`Compression::HEAD`] bytes, or fewer if there are no
+    /// more. Waits for its share of the memory.
     ///
     /// # Errors
-    /// When a decoder's tables cannot be allocated.
-    pub fn new(input: R, compression: Compression, memory: u64) -> Result<Self> {
+    /// [`Kind::Memory`](crate::Kind) when it needs more than there is.
+    pub fn new(input: R, head: &[u8], memory: &Memory) -> Result<Self> {
+        let compression = Compression::detect(head);
+        let bytes = window::share_of(compression, head, memory.most());
+        let share = memory.take(bytes, compression.name())?;
+        Ok(Self { _share: Some(share), ..Self::within(input, compression, bytes)? })
+    }
+
+    /// Likewise one that lives as long as the memory is used: those of an archive's layers must not wait for it.
+    ///
+    /// # Errors
+    /// As [`Decoder::new`].
+    pub fn for_good(input: R, head: &[u8], memory: &Memory) -> Result<Self> {
+        let compression = Compression::detect(head);
+        let bytes = window::share_of(compression, head, memory.most());
+        memory.keep(bytes, compression.name())?;
+        Self::within(input, compression, bytes)
+    }
+
+    fn within(input: R, compression: Compression, bytes: u64) -> Result<Self> {
         let inner = match compression {
             Compression::None => Inner::None(input),
             Compression::Gzip => Inner::Gzip(flate2::bufread::MultiGzDecoder::new(input)),
-            Compression::Zstd => Inner::Zstd(
-                zstd::stream::read::Decoder::with_buffer(input).map_err(|e| stream("start zstd", e))?,
-            ),
+            Compression::Zstd => Inner::Zstd(zstd(input, bytes).map_err(|e| stream("start zstd", e))?),
             Compression::Bzip2 => Inner::Bzip2(bzip2::bufread::MultiBzDecoder::new(input)),
             Compression::Xz => Inner::Xz(liblzma::bufread::XzDecoder::new_stream(
                 input,
-                Stream::new_stream_decoder(memory, CONCATENATED).map_err(|e| stream("start xz", e.into()))?,
+                Stream::new_stream_decoder(bytes, CONCATENATED).map_err(|e| stream("start xz", e.into()))?,
             )),
         };
-        Ok(Self(inner))
+        Ok(Self { inner, compression, _share: None })
+    }
+
+    /// How the stream is compressed.
+    pub fn compression(&self) -> Compression {
+        self.compression
     }
 
     /// The compressed side: what a decoder has left unread after its end is read from here.
     pub fn get_mut(&mut self) -> &mut R {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::None(r) => r,
             Inner::Gzip(r) => r.get_mut(),
             Inner::Zstd(r) => r.get_mut(),
@@ -92,9 +120,16 @@ impl<R: BufRead> Decoder<R> {
     }
 }
 
+/// A later frame may want a larger window than the first: it must do with the same memory.
+fn zstd<R: BufRead>(input: R, bytes: u64) -> io::Result<zstd::stream::read::Decoder<'static, R>> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
+    decoder.window_log_max(window::zstd_log(bytes))?;
+    Ok(decoder)
+}
+
 impl<R: BufRead> Read for Decoder<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::None(r) => r.read(buffer),
             Inner::Gzip(r) => r.read(buffer),
             Inner::Zstd(r) => r.read(buffer),

@@ -12,6 +12,8 @@ pub enum Kind {
     Truncated,
     /// One of [`Limits`](crate::Limits) was exceeded; the message names it.
     Limit,
+    /// More memory would be needed than [`Limits::memory`](crate::Limits) has.
+    Memory,
     /// The disk or the quota is full (ENOSPC, EDQUOT).
     NoSpace,
     /// A system call failed, or reading the input did.
@@ -54,6 +56,7 @@ pub(crate) fn limit<T>(name: &str, most: impl std::fmt::Display, subject: &[u8])
 /// A failure of the stream: the decoder's own words, or those of whoever reads.
 pub(crate) fn stream(operation: &str, cause: io::Error) -> Error {
     let kind = match (cause.raw_os_error(), cause.kind()) {
+        _ if crate::window::is_too_large(&cause) => Kind::Memory,
         (Some(raw), _) => kind(Errno::from_raw_os_error(raw)),
         (_, io::ErrorKind::UnexpectedEof) => Kind::Truncated,
         (_, io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other) => Kind::Corrupt,

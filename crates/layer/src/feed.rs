@@ -124,11 +124,14 @@ type Input<'a> = BufReader<Hashing<Chain<io::Cursor<Vec<u8>>, &'a mut dyn Read>>
 /// has gone: its error is the one to tell.
 pub(crate) fn feed(input: &mut dyn Read, filler: Filler, limits: &Limits) -> Result<Fed> {
     let head = head(input)?;
-    let compression = Compression::detect(&head);
-    let input =
-        Hashing { inner: io::Cursor::new(head).chain(input), sha: Sha256::new(), count: 0, is_broken: false };
-    let mut decoder =
-        Decoder::new(BufReader::with_capacity(CHUNK / 2, input), compression, limits.decoder_memory)?;
+    let hashing = Hashing {
+        inner: io::Cursor::new(head.clone()).chain(input),
+        sha: Sha256::new(),
+        count: 0,
+        is_broken: false,
+    };
+    let mut decoder = Decoder::new(BufReader::with_capacity(CHUNK / 2, hashing), &head, &limits.memory)?;
+    let compression = decoder.compression();
     let (inflated, tar_size) = pump(&mut decoder, compression, &filler, limits)?;
     let rest: &mut Input = decoder.get_mut();
     if !filler.is_alone() {
@@ -143,8 +146,8 @@ pub(crate) fn feed(input: &mut dyn Read, filler: Filler, limits: &Limits) -> Res
 
 /// The first bytes, enough to tell the compression.
 fn head(input: &mut dyn Read) -> Result<Vec<u8>> {
-    let mut head = Vec::with_capacity(Compression::MAGIC_LEN);
-    let mut some = input.take(Compression::MAGIC_LEN as u64);
+    let mut head = Vec::with_capacity(Compression::HEAD);
+    let mut some = input.take(Compression::HEAD as u64);
     some.read_to_end(&mut head).map_err(|e| stream("read layer", e))?;
     Ok(head)
 }

@@ -38,16 +38,19 @@ mod compression;
 mod error;
 mod feed;
 mod limits;
+mod memory;
 mod path;
 mod tar;
 mod tree;
 mod unpack;
+mod window;
 mod write;
 
 pub use change::{Change, ChangeKind, Stack, changes};
 pub use compression::{Compression, Decoder};
 pub use error::{Error, Kind, Result};
 pub use limits::Limits;
+pub use memory::Memory;
 pub use write::{write_diff, write_tar};
 
 use std::io::Read;

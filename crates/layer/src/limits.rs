@@ -1,13 +1,15 @@
 //! How much a stranger's archive may ask for.
 
+use crate::memory::Memory;
+
 /// Bounds of one layer. Exceeding one is an error of kind [`Kind::Limit`](crate::Kind::Limit) whose
 /// message names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Headers in the archive, those of extensions included.
     pub entries: u64,
     /// Directories made, those that are only implied included: their attributes are held in memory
-    /// until the end, about 100 bytes each.
+    /// until the end.
     pub directories: u64,
     /// Bytes of one path or link target. PATH_MAX by default: nothing in the container could name more.
     pub name_len: usize,
@@ -23,8 +25,9 @@ pub struct Limits {
     pub ratio: u64,
     /// See `ratio`; bytes.
     pub ratio_from: u64,
-    /// Bytes of memory a decoder may take for its window (xz; zstd knows 128 MiB at most).
-    pub decoder_memory: u64,
+    /// Memory for decoders' windows and for what is remembered of directories; all layers that have a clone
+    /// of these limits share it.
+    pub memory: Memory,
 }
 
 impl Default for Limits {
@@ -39,7 +42,7 @@ impl Default for Limits {
             total_bytes: 1 << 40,
             ratio: 1000,
             ratio_from: 100 << 20,
-            decoder_memory: 128 << 20,
+            memory: Memory::of(48 << 20),
         }
     }
 }

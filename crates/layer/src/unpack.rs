@@ -4,6 +4,7 @@ use crate::Limits;
 use crate::attributes::{self, Maker};
 use crate::error::{At, Result, corrupt, limit};
 use crate::feed::Chunks;
+use crate::memory::Share;
 use crate::path;
 use crate::tar::member::Meta;
 use crate::tar::{Member, Reader, Type};
@@ -20,6 +21,10 @@ const AUFS: &[u8] = b".wh..wh.";
 /// Marks its directory opaque, image-spec layer.md "Opaque Whiteout".
 pub(crate) const OPAQUE: &[u8] = b".wh..wh..opq";
 
+/// What an entry of a table costs beside its bytes: a directory's attributes, the table's own nodes half full, and
+/// the allocator's rounding.
+const ENTRY: usize = 256;
+
 const EPOCH: rustix::fs::Timespec = rustix::fs::Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// What unpacking counted.
@@ -33,7 +38,7 @@ pub(crate) struct Unpacked {
 /// Unpacks the whole stream below `root`, an empty directory.
 pub(crate) fn unpack(chunks: Chunks, root: OwnedFd, limits: &Limits) -> Result<Unpacked> {
     sys::umask::own_zero_umask().map_err(|errno| tree::io("make a umask of this thread's own", errno))?;
-    let mut unpack = Unpack::new(root, limits);
+    let mut unpack = Unpack::new(root, limits)?;
     let mut reader = Reader::new(chunks, limits);
     let mut member = Member::default();
     while reader.next(&mut member)? {
@@ -45,6 +50,8 @@ pub(crate) fn unpack(chunks: Chunks, root: OwnedFd, limits: &Limits) -> Result<U
 }
 
 struct Unpack<'a> {
+    /// Memory for what is remembered.
+    share: Share,
     tree: Tree<'a>,
     limits: &'a Limits,
     maker: Maker,
@@ -67,8 +74,9 @@ struct Pending {
 type Data<'r, 'a> = &'r mut Reader<'a, Chunks>;
 
 impl<'a> Unpack<'a> {
-    fn new(root: OwnedFd, limits: &'a Limits) -> Self {
+    fn new(root: OwnedFd, limits: &'a Limits) -> Result<Self> {
         let mut this = Self {
+            share: limits.memory.take(0, "nothing")?,
             tree: Tree::new(root, limits),
             limits,
             maker: Maker::current(),
@@ -80,7 +88,7 @@ impl<'a> Unpack<'a> {
             logical_bytes: 0,
         };
         this.dirs.insert(Vec::new(), implied());
-        this
+        Ok(this)
     }
 
     fn place(&mut self, member: &Member, data: Data<'_, '_>) -> Result<()> {
@@ -122,6 +130,9 @@ impl<'a> Unpack<'a> {
     }
 
     fn remember(&mut self, dir: Vec<u8>, pending: Pending) -> Result<()> {
+        let xattrs = pending.meta.xattrs.iter().map(|(name, value)| name.len() + value.len() + ENTRY);
+        self.share
+            .grow((ENTRY + dir.len() + xattrs.sum::<usize>()) as u64, "what is known of directories")?;
         self.dirs.insert(dir, pending);
         let count = self.dirs.len() as u64;
         if count > self.limits.directories {
@@ -274,6 +285,7 @@ impl<'a> Unpack<'a> {
                 tree::set_opaque(&*dir, name, &whole)
             }
             Some(_) => {
+                self.share.grow((ENTRY + whole.len()) as u64, "what is known of whiteouts")?;
                 self.hidden.insert(whole);
                 Ok(())
             }

@@ -6,7 +6,7 @@
 mod common;
 
 use common::*;
-use layer::{Kind, Limits};
+use layer::{Kind, Limits, Memory};
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -149,10 +149,61 @@ fn a_sparse_file_cannot_claim_more_than_the_limit() {
 fn a_cut_archive_is_truncated_wherever_it_is_cut() {
     let tar = python("PAX", "add('f', data=b'x'*3000, pax_headers={'mtime': '1.5'})");
     let end = tar.iter().rposition(|&b| b != 0).unwrap();
-    for at in [0, 1, 100, 511, 513, 1024, 1100, 1537, 2048, 3000, end - 10] {
+    for at in [1, 100, 511, 513, 1024, 1100, 1537, 2048, 3000, end - 10] {
         let error = refused(&tar[..at], &Limits::default());
         assert_eq!(*error.kind(), Kind::Truncated, "{at}: {error:?}");
     }
+}
+
+#[test]
+fn nothing_at_all_is_an_empty_archive() {
+    let scratch = Scratch::new();
+    let nothing = fs::File::create(scratch.0.join("nothing"));
+    drop(nothing.unwrap());
+    for command in ["cat", "gzip -c", "zstd -qc", "bzip2 -c", "xz -c"] {
+        let bytes = shell(&scratch.0, &format!("{command} < nothing"));
+        applied(&bytes, |root, applied| {
+            assert_eq!((applied.entries, applied.tar_size), (0, 0), "{command}");
+            assert_eq!(
+                applied.diff_id.hex(),
+                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+            );
+            assert_eq!(fs::read_dir(root).unwrap().count(), 0);
+        });
+    }
+}
+
+#[test]
+fn a_window_larger_than_the_memory_is_refused_and_one_that_fits_is_not() {
+    let scratch = Scratch::new();
+    shell(&scratch.0, "seq 200000 > f; tar cf t f");
+    let with = |megabytes: u64| Limits { memory: Memory::of(megabytes << 20), ..Limits::default() };
+    for (command, fits, does_not) in [
+        ("xz -T1 --lzma2=preset=0,dict=64MiB -c t", 66, 64),
+        ("xz -1 -T1 -c t", 3, 1),
+        ("zstd -q --fast --long=27 < t", 130, 128),
+        ("bzip2 -c t", 4, 3),
+        // A small frame first, or one to be skipped: the large one finds out later.
+        ("(head -c 100 t | zstd -q; tail -c +101 t | zstd -q --fast --long=27)", 1100, 300),
+        ("(printf 'P*M\\030\\001\\000\\000\\000x'; zstd -q --fast --long=27 < t)", 260, 128),
+        ("(head -c 100 t | xz -0 -T1; tail -c +101 t | xz -T1 --lzma2=preset=0,dict=64MiB)", 530, 300),
+    ] {
+        let bytes = shell(&scratch.0, command);
+        let error = refused(&bytes, &with(does_not));
+        assert_eq!(*error.kind(), Kind::Memory, "{command}: {error:?}");
+        match apply_with(&bytes, &Scratch::new().0, &with(fits)) {
+            Ok(applied) => assert_eq!(applied.entries, 1, "{command}"),
+            Err(error) => panic!("{command}: {error:?}"),
+        }
+    }
+}
+
+#[test]
+fn directories_without_number_are_refused_before_they_fill_the_memory() {
+    let body = "for i in range(100): add('%d' % i + '/d' * 100, type=DIR)";
+    let limits = Limits { memory: Memory::of(1 << 20), ..Limits::default() };
+    let error = refused(&python("USTAR", body), &limits);
+    assert_eq!(*error.kind(), Kind::Memory, "{error:?}");
 }
 
 #[test]

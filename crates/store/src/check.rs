@@ -1,7 +1,7 @@
 //! Checking a store, and repairing what is only garbage.
 
 use crate::collect::Garbage;
-use crate::container::{self, Record};
+use crate::container::{self, Container};
 use crate::disk;
 use crate::error::{At, Kind, Result};
 use crate::id::Name;
@@ -24,14 +24,22 @@ pub enum Finding {
     OrphanBlob(String),
     /// A name of an image that is absent.
     DanglingTag(String),
+    /// A file among the names of images that is none.
+    BrokenTag(String),
     /// A name of a container that is absent.
     DanglingName(String),
     /// A container whose name does not lead to it.
     NamelessContainer(String),
     /// A directory among the containers without a readable record.
     BrokenContainer(String),
+    /// How a container ended cannot be read.
+    BrokenExit(String),
     /// An image record that cannot be read, or whose configuration has another digest.
     BrokenImage(String),
+    /// A layer whose record cannot be read. Its files are whole: loading an image with it writes another.
+    BrokenLayer(String),
+    /// The user's configuration cannot be read.
+    BrokenConfig,
     /// An image lacks a layer.
     LackingLayer {
         /// The image.
@@ -41,7 +49,7 @@ pub enum Finding {
     },
     /// A slot whose owner died. The engine's to clean up: processes may be left.
     DeadSlot(u32),
-    /// A `--rm` container whose owner died. The engine's to clean up.
+    /// A `--rm` container whose owner died.
     LeftContainer(String),
     /// Something in the directory of spares that is none.
     StraySpare(String),
@@ -53,10 +61,7 @@ impl Finding {
     /// Whether [`Store::check`] can take it away without losing anything.
     pub fn is_garbage(&self) -> bool {
         use Finding::*;
-        !matches!(
-            self,
-            BrokenContainer(_) | BrokenImage(_) | LackingLayer { .. } | DeadSlot(_) | LeftContainer(_) | Busy
-        )
+        !matches!(self, BrokenLayer(_) | BrokenConfig | LackingLayer { .. } | DeadSlot(_) | Busy)
     }
 }
 
@@ -71,6 +76,12 @@ impl fmt::Display for Finding {
             Self::DanglingName(name) => write!(f, "name of an absent container: `{name}`"),
             Self::NamelessContainer(id) => write!(f, "container without its name: `{id}`"),
             Self::BrokenContainer(key) => write!(f, "container without a readable record: `{key}`"),
+            Self::BrokenTag(file) => write!(f, "image name that cannot be read: `refs/{file}`"),
+            Self::BrokenExit(path) => write!(f, "record of an end that cannot be read: `{path}`"),
+            Self::BrokenLayer(layer) => {
+                write!(f, "layer without a readable record: `{layer}`; loading its image again mends it")
+            }
+            Self::BrokenConfig => f.write_str("configuration that cannot be read: `config.json`"),
             Self::BrokenImage(file) => write!(f, "image without a true record: `{file}`"),
             Self::LackingLayer { image, layer } => write!(f, "image `{image}` lacks layer `{layer}`"),
             Self::DeadSlot(number) => write!(f, "slot of a dead owner: {number}"),
@@ -82,16 +93,19 @@ impl fmt::Display for Finding {
 }
 
 impl Store {
-    /// Everything that is wrong. With `repair`, what is garbage goes, and a container gets its name
-    /// back where it is free; what remains wrong is for the engine, or for the user.
+    /// Everything that is wrong. With `repair`, what is garbage goes, what is damaged as well, and a container
+    /// gets its name back where it is free; what remains wrong is for the engine, or for the user. Before a
+    /// repair the engine has ended what dead owners left.
     pub fn check(&self, repair: bool) -> Result<Vec<Finding>> {
-        let mut findings = self.check_garbage()?;
-        findings.extend(self.check_images()?);
+        let mut findings = self.check_images(repair)?;
+        findings.extend(self.config().err().map(|_| Finding::BrokenConfig));
         findings.extend(self.check_tags(repair)?);
-        findings.extend(self.check_names(repair)?);
         findings.extend(self.check_containers(repair)?);
+        findings.extend(self.check_names(repair)?);
         findings.extend(self.check_spares(repair)?);
         findings.extend(self.dead_slots()?.iter().map(|slot| Finding::DeadSlot(slot.number)));
+        findings.extend(self.check_garbage()?);
+        findings.extend(self.check_layers()?);
         if repair {
             self.collect(false)?;
         }
@@ -113,11 +127,17 @@ impl Store {
         Ok(findings)
     }
 
-    fn check_images(&self) -> Result<Vec<Finding>> {
+    fn check_images(&self, repair: bool) -> Result<Vec<Finding>> {
+        let _refs = self.lock_refs(FlockOperation::LockExclusive)?;
         let mut findings = Vec::new();
         for file in disk::sorted_names(self.root(), "images")? {
             match self.true_image(&file)? {
-                None => findings.push(Finding::BrokenImage(file)),
+                None => {
+                    if repair {
+                        self.discard(&format!("images/{file}"))?;
+                    }
+                    findings.push(Finding::BrokenImage(file));
+                }
                 Some(image) => findings.extend(self.lacking_layers(&image)),
             }
         }
@@ -125,13 +145,28 @@ impl Store {
     }
 
     fn true_image(&self, file: &str) -> Result<Option<crate::ImageRecord>> {
-        let record: Option<crate::ImageRecord> =
-            readable(disk::read_record(self.root(), &format!("images/{file}")))?;
-        let fits = |record: &crate::ImageRecord| {
-            file == format!("{}.json", record.id.hex())
-                && crate::blob::digest_of(record.config.as_bytes()) == record.id.0
-        };
-        Ok(record.filter(fits))
+        let record = readable(self.image_record(file))?;
+        let is_true =
+            |record: &crate::ImageRecord| crate::blob::digest_of(record.config.as_bytes()) == record.id.0;
+        Ok(record.filter(is_true))
+    }
+
+    /// Those that something is made of.
+    fn check_layers(&self) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        for hex in disk::sorted_names(self.root(), "layers")? {
+            let algorithm = if hex.len() == 128 { "sha512" } else { "sha256" };
+            match format!("{algorithm}:{hex}").parse() {
+                Ok(diff_id) if !self.has_meta(&diff_id)? => findings.push(Finding::BrokenLayer(hex)),
+                _ => {}
+            }
+        }
+        let used = self.used_paths()?;
+        findings.retain(|finding| match (finding, &used) {
+            (Finding::BrokenLayer(hex), Some(used)) => used.contains(&format!("layers/{hex}")),
+            _ => true,
+        });
+        Ok(findings)
     }
 
     fn lacking_layers(&self, image: &crate::ImageRecord) -> Vec<Finding> {
@@ -151,13 +186,16 @@ impl Store {
         let mut findings = Vec::new();
         for file in disk::sorted_names(self.root(), "refs")? {
             let path = format!("refs/{file}");
-            let tag: Option<Tag> = readable(disk::read_record(self.root(), &path))?;
+            let tag: Option<Tag> = readable(self.tag_in(&path))?;
             let leads =
                 |tag: &Tag| disk::read_file(self.root(), &crate::image::record_path(&tag.image)).is_ok();
             if !tag.as_ref().is_some_and(leads) {
-                findings.push(Finding::DanglingTag(tag.map_or(file, |tag| tag.name.to_string())));
+                findings.push(match tag {
+                    Some(tag) => Finding::DanglingTag(tag.name.to_string()),
+                    None => Finding::BrokenTag(file),
+                });
                 if repair {
-                    disk::unlink(self.root(), &path).at(|| format!("remove `{path}`"))?;
+                    self.discard(&path)?;
                 }
             }
         }
@@ -183,36 +221,64 @@ impl Store {
     fn check_containers(&self, repair: bool) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         for key in disk::sorted_names(self.root(), "containers")? {
-            let path = format!("{}/container.json", container::dir_of(&key));
-            let record: Option<Record> = readable(disk::read_record(self.root(), &path))?;
-            match record.filter(|record| record.id.key() == key) {
-                None if disk::open_dir(self.root(), &container::dir_of(&key)).is_err() => {}
-                None => findings.push(Finding::BrokenContainer(key)),
-                Some(record) => findings.extend(self.check_container(&record, &key, repair)?),
+            match readable(self.container_of_key(&key).map(Some))? {
+                Some(None) => {}
+                Some(Some(container)) => findings.extend(self.check_container(container, repair)?),
+                None => findings.extend(self.check_broken(key, repair)?),
             }
         }
         Ok(findings)
     }
 
-    fn check_container(&self, record: &Record, key: &str, repair: bool) -> Result<Vec<Finding>> {
-        let Some(container) = self.container_of_key(key)? else { return Ok(Vec::new()) };
-        // One that is held is being made, run or removed: whatever it lacks is on its way.
+    /// One that is held is being made, run or removed: whatever it lacks is on its way.
+    fn check_broken(&self, key: String, repair: bool) -> Result<Option<Finding>> {
+        let path = container::dir_of(&key);
+        let dir = disk::open_dir(self.root(), &path).ok();
+        let lock = |dir| disk::try_lock(dir, FlockOperation::NonBlockingLockExclusive);
+        if dir.as_ref().is_some_and(|dir| lock(dir) != Ok(true)) {
+            return Ok(None);
+        }
+        if repair {
+            self.discard(&path)?;
+        }
+        Ok(Some(Finding::BrokenContainer(key)))
+    }
+
+    fn check_container(&self, container: Container, repair: bool) -> Result<Vec<Finding>> {
         let held = match container.hold() {
             Err(error) if matches!(error.kind(), Kind::InUse | Kind::NotFound) => return Ok(Vec::new()),
             other => other?,
         };
-        let mut findings = Vec::new();
-        if record.remove {
-            findings.push(Finding::LeftContainer(record.id.to_string()));
-        }
-        if self.key_of_name(&record.name).ok().as_deref() != Some(key) {
-            findings.push(Finding::NamelessContainer(record.id.to_string()));
+        let (id, name) = (held.record.id, held.record.name.clone());
+        if held.record.remove {
             if repair {
-                self.take_name(&record.name, key).map(crate::names::TakenName::keep)?;
+                self.remove(held)?;
+            }
+            return Ok(vec![Finding::LeftContainer(id.to_string())]);
+        }
+        let mut findings = Vec::new();
+        if readable(held.exit().map(Some))?.is_none() {
+            let path = format!("{}/exit.json", held.path());
+            if repair {
+                self.discard(&path)?;
+            }
+            findings.push(Finding::BrokenExit(path));
+        }
+        if self.key_of_name(&name).ok().as_deref() != Some(held.0.key.as_str()) {
+            findings.push(Finding::NamelessContainer(id.to_string()));
+            if repair {
+                self.give_name_back(&name, &held.0.key)?;
             }
         }
-        drop(held);
         Ok(findings)
+    }
+
+    /// Unless another has it by now.
+    fn give_name_back(&self, name: &Name, key: &str) -> Result<()> {
+        match self.take_name(name, key) {
+            Err(error) if *error.kind() == Kind::NameTaken => Ok(()),
+            taken => taken.map(crate::names::TakenName::keep),
+        }
     }
 
     fn check_spares(&self, repair: bool) -> Result<Vec<Finding>> {

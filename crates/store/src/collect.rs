@@ -1,9 +1,10 @@
 //! Garbage collection: what no record leads to is put aside, then deleted.
 
 use crate::disk;
-use crate::error::Result;
+use crate::error::{At, Result};
 use crate::layer;
 use crate::root::{Exclusive, Store};
+use crate::trash::Aside;
 use std::collections::HashSet;
 
 /// What a collection did.
@@ -15,7 +16,7 @@ pub struct Collected {
     pub blobs: Vec<String>,
     /// Drafts of processes that died.
     pub drafts: usize,
-    /// Bytes given back to the disk.
+    /// Bytes given back to the disk by this collection, whatever others delete meanwhile.
     pub bytes: u64,
     /// Somebody is loading or creating, so that only the trash was emptied; the rest is for the next
     /// collection.
@@ -34,12 +35,11 @@ impl Store {
     /// Collects garbage. While somebody else shares the store it waits, or does less: the
     /// caller must not hold a [`crate::Shared`] when it asks to `wait`.
     pub fn collect(&self, wait: bool) -> Result<Collected> {
-        let mut collected = match self.exclude(wait)? {
+        let (mut collected, things) = match self.exclude(wait)? {
             Some(exclusive) => self.put_garbage_aside(&exclusive)?,
-            None => Collected { busy: true, ..Collected::default() },
+            None => (Collected { busy: true, ..Collected::default() }, Vec::new()),
         };
-        collected.bytes = self.bytes_below("trash")?;
-        self.empty_trash()?;
+        collected.bytes = self.delete(things)? + self.empty_trash()?;
         Ok(collected)
     }
 
@@ -50,21 +50,26 @@ impl Store {
         let trash = !disk::sorted_names(self.root(), "trash")?.is_empty();
         if drafts || trash {
             self.collect(false)?;
+            self.sweep_names(false)?;
         }
         Ok(())
     }
 
-    pub(crate) fn put_garbage_aside(&self, exclusive: &Exclusive) -> Result<Collected> {
+    pub(crate) fn put_garbage_aside(&self, exclusive: &Exclusive) -> Result<(Collected, Vec<Aside>)> {
         let garbage = self.garbage(exclusive)?;
+        let mut things = Vec::new();
         for path in garbage.drafts.iter().chain(&garbage.layers).chain(&garbage.blobs) {
-            self.discard(path)?;
+            things.extend(self.set_aside(self.root(), path).at(|| format!("remove `{path}`"))?);
             sys::step!("store.collect.discard");
         }
         let drafts = garbage.drafts.len();
-        Ok(Collected { layers: garbage.layers, blobs: garbage.blobs, drafts, ..Collected::default() })
+        let collected =
+            Collected { layers: garbage.layers, blobs: garbage.blobs, drafts, ..Collected::default() };
+        Ok((collected, things))
     }
 
-    /// Exact only under the exclusive lock: else some may be about to be referred to.
+    /// Exact only under the exclusive lock: else some may be about to be referred to. While a record
+    /// cannot be read nobody knows what it names, and every layer and blob is kept.
     pub(crate) fn garbage(&self, _exclusive: &Exclusive) -> Result<Garbage> {
         let below = |dir: &str| -> Result<Vec<String>> {
             Ok(disk::sorted_names(self.root(), dir)?
@@ -75,24 +80,27 @@ impl Store {
         let (mut layers, mut blobs) = (below("layers")?, below("blobs/sha256")?);
         if !layers.is_empty() || !blobs.is_empty() {
             let used = self.used_paths()?;
-            layers.retain(|path| !used.contains(path));
-            blobs.retain(|path| !used.contains(path));
+            let is_garbage = |path: &String| used.as_ref().is_some_and(|used| !used.contains(path));
+            layers.retain(is_garbage);
+            blobs.retain(is_garbage);
         }
         Ok(Garbage { layers, blobs, drafts: below("tmp")? })
     }
 
-    /// The layers and blobs that some record names.
-    pub(crate) fn used_paths(&self) -> Result<HashSet<String>> {
+    /// The layers and blobs that some record names; none where a record is damaged.
+    pub(crate) fn used_paths(&self) -> Result<Option<HashSet<String>>> {
+        let (images, containers) = (self.image_records()?, self.all_containers()?);
+        if images.damaged || containers.damaged {
+            return Ok(None);
+        }
         let mut used = HashSet::new();
-        for image in self.image_records()? {
+        for image in &images.whole {
             used.extend(image.layers.iter().map(layer::dir_of));
             for digest in &image.blobs {
                 used.insert(crate::blob::path_of(digest)?);
             }
         }
-        for container in self.all_containers()? {
-            used.extend(container.record.layers.iter().map(layer::dir_of));
-        }
-        Ok(used)
+        used.extend(containers.whole.iter().flat_map(|one| one.record.layers.iter().map(layer::dir_of)));
+        Ok(Some(used))
     }
 }

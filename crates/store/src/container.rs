@@ -188,26 +188,33 @@ impl Store {
         Ok(Held(Container { record, dir, key }))
     }
 
-    /// The container of this key, or `None`.
+    /// The container of this key, or `None`; corrupt where its directory has no readable record of its own.
     pub(crate) fn container_of_key(&self, key: &str) -> Result<Option<Container>> {
         let dir = match disk::open_dir(self.root(), &dir_of(key)) {
             Err(Errno::NOENT) => return Ok(None),
+            Err(errno @ (Errno::NOTDIR | Errno::LOOP)) => {
+                let error = Error::new(Kind::Corrupt, format!("`{}` is no directory", dir_of(key)));
+                return Err(error.caused_by(std::io::Error::from(errno)));
+            }
             other => other.at(|| format!("open container `{key}`"))?,
         };
-        // A directory that is recycled in between holds another's record, or half of one.
-        let record: Option<Record> = match disk::read_record(&dir, "container.json") {
-            Err(error)
-                if *error.kind() == Kind::Corrupt && disk::open_dir(self.root(), &dir_of(key)).is_err() =>
-            {
-                None
+        let path = format!("{}/container.json", dir_of(key));
+        let record: Result<Option<Record>> = disk::read_record(&dir, "container.json");
+        let record = match record {
+            Ok(Some(record)) if record.id.key() == key => record,
+            Err(error) if *error.kind() != Kind::Corrupt => return Err(error),
+            // A directory that is recycled in between holds another's record, or half of one.
+            _ if !disk::is_at(&dir, self.root(), &dir_of(key)).at(|| format!("look at `{path}`"))? => {
+                return Ok(None);
             }
-            other => other?,
+            Err(error) => return Err(error),
+            Ok(None) => return Err(Error::new(Kind::Corrupt, format!("`{path}` is missing"))),
+            Ok(Some(record)) => {
+                let what = format!("`{path}` is the record of container `{}`", record.id);
+                return Err(Error::new(Kind::Corrupt, what));
+            }
         };
-        Ok(record.filter(|record| record.id.key() == key).map(|record| Container {
-            record,
-            dir,
-            key: key.into(),
-        }))
+        Ok(Some(Container { record, dir, key: key.into() }))
     }
 }
 

@@ -1,11 +1,11 @@
 //! Small files and directories, relative to open descriptors.
 
-use crate::error::{At, Result};
+use crate::error::{At, Error, Kind, Result};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, fchmod, fchown, fstat, fsync, ftruncate, mkdirat, openat, renameat,
 };
-use rustix::fs::{FlockOperation, Gid, RenameFlags, Uid, flock, renameat_with, statat, unlinkat};
+use rustix::fs::{FlockOperation, Gid, RenameFlags, Stat, Uid, flock, renameat_with, statat, unlinkat};
 use rustix::io::{Errno, pread, pwrite, read};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -72,13 +72,18 @@ pub(crate) fn reread(file: impl AsFd) -> Sys<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A JSON record; `Ok(None)` where there is no such file.
+/// A JSON record; `Ok(None)` where there is no such file. What is no file, cannot be read off the disk or is
+/// not JSON of this kind is corrupt.
 pub(crate) fn read_record<T: DeserializeOwned>(at: impl AsFd, path: &str) -> Result<Option<T>> {
+    let what = || format!("read `{path}`");
     let bytes = match read_file(at, path) {
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-        other => other.at(|| format!("read `{path}`"))?,
+        Err(errno @ (Errno::ISDIR | Errno::LOOP | Errno::IO | Errno::UCLEAN)) => {
+            return Err(Error::new(Kind::Corrupt, what()).caused_by(std::io::Error::from(errno)));
+        }
+        other => other.at(what)?,
     };
-    serde_json::from_slice(&bytes).at(|| format!("read `{path}`")).map(Some)
+    serde_json::from_slice(&bytes).at(what).map(Some)
 }
 
 /// The bytes of a record.
@@ -148,6 +153,29 @@ pub(crate) fn unlink(at: impl AsFd, path: &str) -> Sys<()> {
         Err(Errno::NOENT) => Ok(()),
         other => other,
     }
+}
+
+/// Removes a file that may be absent; the bytes that the disk has again.
+pub(crate) fn unlink_counted(at: impl AsFd, path: &str) -> Sys<u64> {
+    let stat = match statat(&at, path, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(0),
+        there => there?,
+    };
+    match unlinkat(at, path, AtFlags::empty()) {
+        Err(Errno::NOENT) => Ok(0),
+        done => done.map(|()| freed(&stat)),
+    }
+}
+
+/// What the disk has again once this name of a file is gone: nothing while it has others.
+pub(crate) fn freed(stat: &Stat) -> u64 {
+    let is_last = stat.st_nlink <= 1 || FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    if is_last { blocks(stat) } else { 0 }
+}
+
+/// Bytes on the disk, as du(1) counts.
+pub(crate) fn blocks(stat: &Stat) -> u64 {
+    stat.st_blocks as u64 * 512
 }
 
 /// The entries of a directory but `.` and `..`; none where it is absent.

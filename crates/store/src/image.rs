@@ -4,6 +4,7 @@ use crate::blob::digest_of;
 use crate::disk;
 use crate::error::{At, Error, Kind, Result, absent};
 use crate::id::is_hex;
+use crate::notice::Read;
 use crate::refs::Tag;
 use crate::root::{Shared, Store};
 use jiff::Timestamp;
@@ -68,13 +69,15 @@ impl Image {
 
 impl Store {
     /// Makes an image appear, under its names. Before that everything it consists of is flushed; an
-    /// image that is there already is left as it is, and only gets the names. `shared` has been held since
-    /// the first of its layers was looked up or drafted.
+    /// image that is there already is left as it is, and only gets the names and blobs. `shared` has been held
+    /// since the first of its layers was looked up or drafted.
     pub fn put_image(&self, shared: &Shared, new: NewImage) -> Result<Image> {
         let _refs = self.lock_refs(FlockOperation::LockShared)?;
-        let image = match self.find_image(&new.id)? {
-            Some(image) => image,
-            None => self.commit_image(shared, &new)?,
+        let image = match self.find_image(&new.id) {
+            Ok(Some(image)) if new.blobs.iter().all(|blob| image.record.blobs.contains(blob)) => image,
+            Err(error) if *error.kind() != Kind::Corrupt => return Err(error),
+            // A record that is damaged, or does not know of its blobs, is written anew.
+            _ => self.commit_image(shared, &new)?,
         };
         for name in &new.names {
             self.put_tag(shared, image.id(), name)?;
@@ -122,7 +125,7 @@ impl Store {
     /// All images, newest first.
     pub fn images(&self) -> Result<Vec<Image>> {
         let mut images: Vec<Image> =
-            self.image_records()?.into_iter().map(|record| Image { record }).collect();
+            self.image_records()?.whole.into_iter().map(|record| Image { record }).collect();
         images.sort_by(|a, b| (b.record.added, &b.record.id).cmp(&(a.record.added, &a.record.id)));
         Ok(images)
     }
@@ -192,14 +195,23 @@ impl Store {
     }
 
     fn read_image(&self, file: &str) -> Result<Option<Image>> {
-        let record: Option<ImageRecord> = disk::read_record(self.root(), &format!("images/{file}"))?;
-        Ok(record.map(|record| Image { record }))
+        Ok(self.image_record(file)?.map(|record| Image { record }))
     }
 
-    pub(crate) fn image_records(&self) -> Result<Vec<ImageRecord>> {
-        let files = disk::sorted_names(self.root(), "images")?;
-        let read = |file: &String| disk::read_record(self.root(), &format!("images/{file}"));
-        files.iter().map(read).filter_map(Result::transpose).collect()
+    /// The record in a file of `images/`, which is named by it.
+    pub(crate) fn image_record(&self, file: &str) -> Result<Option<ImageRecord>> {
+        let path = format!("images/{file}");
+        let record: Option<ImageRecord> = disk::read_record(self.root(), &path)?;
+        match record {
+            Some(record) if record_path(&record.id) != path => {
+                Err(Error::new(Kind::Corrupt, format!("`{path}` is the record of image `{}`", record.id)))
+            }
+            record => Ok(record),
+        }
+    }
+
+    pub(crate) fn image_records(&self) -> Result<Read<ImageRecord>> {
+        self.read_all("images", |file| self.image_record(file))
     }
 }
 

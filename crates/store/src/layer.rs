@@ -1,7 +1,7 @@
 //! Layers: drafted, filled, committed under their DiffId.
 
 use crate::disk;
-use crate::error::{At, Error, Kind, Result, absent};
+use crate::error::{At, Error, Kind, Result};
 use crate::id::unique;
 use crate::root::{Shared, Store};
 use oci::{DiffId, Digest};
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 /// What is known of a layer beside its files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerMeta {
     /// Length of its plain tar, bytes.
     pub tar_size: u64,
@@ -91,7 +91,7 @@ impl LayerDraft<'_> {
         self.store.clear_doubtful(diff_id)?;
         match disk::move_new(self.store.root(), &self.path, self.store.root(), &dir_of(diff_id)) {
             Ok(()) => self.committed = true,
-            Err(Errno::EXIST) => {}
+            Err(Errno::EXIST) => self.mend(diff_id)?,
             Err(errno) => return Err(errno).at(what),
         }
         sys::step!("store.layer.rename");
@@ -102,12 +102,23 @@ impl LayerDraft<'_> {
     }
 }
 
+impl LayerDraft<'_> {
+    /// A layer that is there and in use, and whose record is damaged, gets ours: it is of the same files.
+    fn mend(&self, diff_id: &DiffId) -> Result<()> {
+        if self.store.has_meta(diff_id)? {
+            return Ok(());
+        }
+        let (ours, its) = (format!("{}/meta.json", self.path), format!("{}/meta.json", dir_of(diff_id)));
+        self.store.discard(&its)?;
+        disk::move_durably(self.store.root(), &ours, &its).at(|| format!("mend `{its}`"))
+    }
+}
+
 impl Drop for LayerDraft<'_> {
     fn drop(&mut self) {
         if !self.committed {
             // A draft left behind is found by the next collection; there is nobody to tell here.
             let _ = self.store.discard(&self.path);
-            let _ = self.store.empty_trash();
         }
     }
 }
@@ -146,18 +157,27 @@ impl Store {
         LayerHandle::Dir { path: format!("{}/fs", dir_of(diff_id)) }
     }
 
-    /// What is known of a layer that an image names.
+    /// What is known of a layer that an image names; all nothing where its record is damaged.
     pub fn layer_meta(&self, diff_id: &DiffId) -> Result<LayerMeta> {
         let stored = self.stored_layer(diff_id)?;
-        stored.map(|stored| stored.meta).ok_or_else(|| absent(format!("no such layer: {diff_id}")))
+        if stored.is_none() {
+            self.notices.damaged(&dir_of(diff_id));
+        }
+        Ok(stored.map(|stored| stored.meta).unwrap_or_default())
     }
 
-    /// Puts aside a layer that [`Store::layer`] would not trust, to make room for a good one.
+    /// Removes a layer that [`Store::layer`] would not trust, to make room for a good one. One that is in
+    /// use stays: containers may be running on it.
     fn clear_doubtful(&self, diff_id: &DiffId) -> Result<()> {
-        match self.layer(diff_id)? {
-            Some(_) => Ok(()),
-            None => self.discard(&dir_of(diff_id)),
+        if self.layer(diff_id)?.is_none() && !self.names_layer(diff_id)? {
+            self.discard(&dir_of(diff_id))?;
         }
+        Ok(())
+    }
+
+    /// Whether its record can be read.
+    pub(crate) fn has_meta(&self, diff_id: &DiffId) -> Result<bool> {
+        Ok(self.stored_layer(diff_id)?.is_some())
     }
 
     /// A meta file cut short by a crash counts as none.
@@ -168,8 +188,10 @@ impl Store {
         }
     }
 
+    /// Whether an image or a container is made of it, as far as one can tell.
     fn names_layer(&self, diff_id: &DiffId) -> Result<bool> {
-        Ok(self.image_records()?.iter().any(|record| record.layers.contains(diff_id)))
+        let used = self.used_paths()?;
+        Ok(used.is_none_or(|used| used.contains(&dir_of(diff_id))))
     }
 }
 

@@ -7,7 +7,7 @@
 //! ```text
 //! <root>/                        /var/lib/hull, or --root
 //! ├── lock                       `hull store 1`: the format. flock: shared to use, exclusive to collect
-//! ├── config.json                {"blobs": "drop" | "keep"}; absent means drop
+//! ├── config.json                Config, the user's: {"blobs": "drop" | "keep", "decoder_memory": BYTES}
 //! ├── blobs/sha256/HEX           layer blobs as they came, where the policy keeps them
 //! ├── layers/HEX/                by DiffId, never by chain: any image may share any layer
 //! │   ├── fs/                    the files, owned by the plain ids of the tar
@@ -74,6 +74,7 @@ mod image;
 mod layer;
 mod list;
 mod names;
+mod notice;
 mod recycle;
 mod refs;
 mod remove;
@@ -94,6 +95,6 @@ pub use layer::{Layer, LayerDraft, LayerHandle, LayerMeta, LayerSource};
 pub use list::{State, Summary};
 pub use refs::Tag;
 pub use remove::{ImageRemoval, Removed, RemovedImage};
-pub use root::{BlobPolicy, Shared, Store};
-pub use slot::{DeadSlot, IdRange, Pool, Running, Slot};
-pub use usage::{ContainerUsage, ImageUsage, LayerUsage, Usage};
+pub use root::{BlobPolicy, Config, Shared, Store};
+pub use slot::{Abandoned, DeadSlot, IdRange, Pool, Running, Slot};
+pub use usage::{BlobUsage, ContainerUsage, ImageUsage, LayerUsage, Usage};

@@ -1,9 +1,10 @@
 //! Finding containers, and what they are doing.
 
-use crate::container::{Container, Exit, Record};
+use crate::container::{Container, Exit, Record, dir_of};
 use crate::disk;
 use crate::error::{Error, Kind, Result, absent};
-use crate::id::{Name, is_hex};
+use crate::id::{ContainerId, Name, is_hex};
+use crate::notice::Read;
 use crate::root::Store;
 use crate::slot::Running;
 use std::cmp::Reverse;
@@ -37,18 +38,31 @@ impl Store {
         let slots = self.slot_list()?;
         let slots: HashMap<_, _> = slots.into_iter().map(|slot| (slot.0.container, slot)).collect();
         let mut list = Vec::new();
-        for container in self.all_containers()? {
+        for container in self.all_containers()?.whole {
             let state = self.state_of(&container, slots.get(&container.record.id).cloned())?;
             list.push(Summary { record: container.record, state });
         }
-        list.sort_by_key(|summary: &Summary| Reverse((summary.record.created, summary.record.id)));
-        Ok(list)
+        Ok(newest_first(list))
+    }
+
+    /// The containers that run, newest first. However many others there are, they are not looked at.
+    pub fn running(&self) -> Result<Vec<Summary>> {
+        let mut list = Vec::new();
+        for (running, _) in self.slot_list()?.into_iter().filter(|(_, alive)| *alive) {
+            let container = self.read_container(&running.container.key());
+            list.extend(
+                container?
+                    .map(|container| Summary { record: container.record, state: State::Running(running) }),
+            );
+        }
+        Ok(newest_first(list))
     }
 
     /// The container of a name, an id, or the beginning of an id, in this order as docker does.
     pub fn container(&self, text: &str) -> Result<Container> {
-        if text.len() == 64 && is_hex(text) {
-            return self.container_with_prefix(text);
+        if let Ok(id) = text.parse::<ContainerId>() {
+            let container = self.container_of_key(&id.key())?.filter(|found| found.record.id == id);
+            return container.ok_or_else(|| absent(format!("no such container: {text}")));
         }
         match text.parse::<Name>().map(|name| self.container_named(&name)) {
             Ok(Ok(container)) => Ok(container),
@@ -68,10 +82,20 @@ impl Store {
         container.ok_or_else(|| absent(format!("no such container: {name}")))
     }
 
-    /// All that are there; one that goes meanwhile is left out.
-    pub(crate) fn all_containers(&self) -> Result<Vec<Container>> {
-        let keys = disk::sorted_names(self.root(), "containers")?;
-        keys.iter().map(|key| self.container_of_key(key)).filter_map(Result::transpose).collect()
+    /// All that are there; one that goes meanwhile is left out, one that is damaged passed over.
+    pub(crate) fn all_containers(&self) -> Result<Read<Container>> {
+        self.read_all("containers", |key| self.container_of_key(key))
+    }
+
+    /// Likewise one.
+    fn read_container(&self, key: &str) -> Result<Option<Container>> {
+        match self.container_of_key(key) {
+            Err(error) if *error.kind() == Kind::Corrupt => {
+                self.notices.damaged(&dir_of(key));
+                Ok(None)
+            }
+            other => other,
+        }
     }
 
     fn container_with_prefix(&self, text: &str) -> Result<Container> {
@@ -95,7 +119,16 @@ impl Store {
     }
 
     fn state_of(&self, container: &Container, slot: Option<(Running, bool)>) -> Result<State> {
-        match (slot, container.exit()?) {
+        let exit = match container.exit() {
+            Err(error) if *error.kind() == Kind::Corrupt => {
+                self.notices.damaged(&format!("{}/exit.json", container.path()));
+                return Ok(slot
+                    .filter(|(_, alive)| *alive)
+                    .map_or(State::Dead, |(running, _)| State::Running(running)));
+            }
+            exit => exit?,
+        };
+        match (slot, exit) {
             (Some((running, true)), _) => Ok(State::Running(running)),
             (Some((_, false)), _) => Ok(State::Dead),
             (None, Some(exit)) => Ok(State::Exited(exit)),
@@ -103,4 +136,9 @@ impl Store {
             (None, None) => Ok(State::Dead),
         }
     }
+}
+
+fn newest_first(mut list: Vec<Summary>) -> Vec<Summary> {
+    list.sort_by_key(|summary| Reverse((summary.record.created, summary.record.id)));
+    list
 }

@@ -85,6 +85,25 @@ impl Store {
         }
     }
 
+    /// Takes names away that lead nowhere: their container did not live to appear, or its name to go. While
+    /// somebody is between the two it waits, or leaves this to the next one.
+    pub fn sweep_names(&self, wait: bool) -> Result<()> {
+        let names = disk::open_dir(self.root(), "names").at(|| "open `names`".into())?;
+        let what = || "lock `names`".into();
+        if wait {
+            disk::wait_lock(&names, FlockOperation::LockExclusive).at(what)?;
+        } else if !disk::try_lock(&names, FlockOperation::NonBlockingLockExclusive).at(what)? {
+            return Ok(());
+        }
+        for (name, _) in disk::listing(&names).at(|| "list `names`".into())? {
+            if accessat(&names, &name, Access::EXISTS, AtFlags::empty()) == Err(Errno::NOENT) {
+                disk::unlink(&names, &name).at(|| format!("remove the name `{name}`"))?;
+                sys::step!("store.name.sweep");
+            }
+        }
+        Ok(())
+    }
+
     /// The directory of names, locked: shared to add or remove one's own, exclusive to replace another's.
     pub(crate) fn lock_names(&self, lock: FlockOperation) -> Result<OwnedFd> {
         let names = disk::open_dir(self.root(), "names").at(|| "open `names`".into())?;
@@ -100,6 +119,7 @@ impl Store {
                 Ok(target.rsplit('/').next().unwrap_or_default().into())
             }
             Err(Errno::NOENT) => Err(absent(format!("no such container: {name}"))),
+            Err(Errno::INVAL) => Err(Error::new(Kind::Corrupt, format!("`names/{name}` is no link"))),
             Err(errno) => Err(errno).at(|| format!("read the name `{name}`")),
         }
     }

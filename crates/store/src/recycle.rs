@@ -3,10 +3,10 @@
 
 use crate::disk::{self, Sys};
 use crate::error::{At, Result};
-use crate::id::unique;
 use crate::root::Store;
+use crate::trash::Aside;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, FlockOperation, Mode, fchmod, flistxattr, fremovexattr, fstat, renameat};
+use rustix::fs::{FileType, FlockOperation, Mode, fchmod, flistxattr, fremovexattr, fstat};
 use rustix::io::Errno;
 
 /// How many are kept. As many as containers are often started at once.
@@ -42,7 +42,7 @@ impl FreshDir<'_> {
 impl Drop for FreshDir<'_> {
     fn drop(&mut self) {
         if self.dir.is_some() && !self.spare {
-            // What cannot be put aside now is found by the next collection.
+            // What cannot be removed now is found by the next collection.
             let _ = self.store.discard(&self.path);
         }
     }
@@ -87,22 +87,24 @@ impl Store {
     }
 
     /// Takes a held container's directory out of sight: to the spares if it is as good as new, to the
-    /// trash otherwise. Whether it was recycled.
-    pub(crate) fn retire(&self, dir: BorrowedFd<'_>, path: &str) -> Result<bool> {
+    /// trash otherwise. What is to be deleted of it.
+    pub(crate) fn retire(&self, dir: BorrowedFd<'_>, path: &str) -> Result<Vec<Aside>> {
         let what = || format!("remove `{path}`");
-        if self.clean(dir).at(what)? {
+        let mut things = Vec::new();
+        if self.clean(dir, &mut things).at(what)? {
             for number in 0..SPARES {
                 match disk::move_new(self.root(), path, self.root(), &format!("spare/{number}")) {
                     Err(Errno::EXIST) => {}
-                    other => return other.at(what).map(|()| true),
+                    other => return other.at(what).map(|()| things),
                 }
             }
         }
-        self.discard(path).map(|()| false)
+        things.extend(self.set_aside(self.root(), path).at(what)?);
+        Ok(things)
     }
 
     /// Whether the directory is as good as new, after what the kernel left in `work` is put aside.
-    fn clean(&self, dir: BorrowedFd<'_>) -> Sys<bool> {
+    fn clean(&self, dir: BorrowedFd<'_>, things: &mut Vec<Aside>) -> Sys<bool> {
         let plain = disk::listing(dir)?.iter().all(|(name, _)| PLAIN.contains(&name.as_str()));
         if !plain || !is_untouched(disk::open_dir(dir, "upper")?.as_fd())? {
             return Ok(false);
@@ -119,7 +121,7 @@ impl Store {
             }
             // Overlay's own; with `volatile` it holds incompat/volatile/dirty, and no mount takes it again
             // (Documentation/filesystems/overlayfs.rst, "Volatile mount").
-            renameat(&work, "work", self.root(), format!("trash/{}", unique().map_err(|_| Errno::IO)?))?;
+            things.extend(self.set_aside(&work, "work")?);
             sys::step!("store.recycle.work");
         }
         Ok(true)

@@ -39,7 +39,8 @@ impl Store {
         if name.tag().is_none() && name.digest().is_none() {
             return Err(Error::new(Kind::Invalid, format!("image name `{name}` has neither tag nor digest")));
         }
-        let before = self.tag_of(name)?.map(|tag| tag.image);
+        // One that is damaged is replaced.
+        let before = self.tag_of(name).ok().flatten().map(|tag| tag.image);
         let tag = Tag { name: name.clone(), image: image.clone(), tagged: Timestamp::now() };
         self.put_file(shared, &path_of(name), &disk::to_json(&tag)?)?;
         sys::step!("store.tag.rename");
@@ -54,12 +55,14 @@ impl Store {
         Ok(refs)
     }
 
-    /// Takes a name away. Whether it was there. The image stays, see [`Store::remove_image`].
-    pub fn untag(&self, name: &Reference) -> Result<bool> {
+    /// Takes a name away. The bytes that frees, if it was there. The image stays, see
+    /// [`Store::remove_image`].
+    pub fn untag(&self, name: &Reference) -> Result<Option<u64>> {
         let there = self.tag_of(name)?.is_some();
-        disk::unlink(self.root(), &path_of(name)).at(|| format!("remove the name `{name}`"))?;
+        let path = path_of(name);
+        let bytes = disk::unlink_counted(self.root(), &path).at(|| format!("remove the name `{name}`"))?;
         sys::step!("store.tag.unlink");
-        Ok(there)
+        Ok(there.then_some(bytes))
     }
 
     /// What exactly this name stands for. Two names never share a file, but for a collision of SHA-256.
@@ -70,12 +73,20 @@ impl Store {
 
     /// All names of all images, sorted.
     pub fn tags(&self) -> Result<Vec<Tag>> {
-        let mut tags = Vec::new();
-        for file in disk::sorted_names(self.root(), "refs")? {
-            tags.extend(disk::read_record::<Tag>(self.root(), &format!("refs/{file}"))?);
-        }
+        let mut tags = self.read_all("refs", |file| self.tag_in(&format!("refs/{file}")))?.whole;
         tags.sort_by_cached_key(|tag| tag.name.canonical());
         Ok(tags)
+    }
+
+    /// The name in a file of `refs/`, which is named by it.
+    pub(crate) fn tag_in(&self, path: &str) -> Result<Option<Tag>> {
+        let tag: Option<Tag> = disk::read_record(self.root(), path)?;
+        match tag {
+            Some(tag) if path_of(&tag.name) != path => {
+                Err(Error::new(Kind::Corrupt, format!("`{path}` holds the name `{}`", tag.name)))
+            }
+            tag => Ok(tag),
+        }
     }
 }
 

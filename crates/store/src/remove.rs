@@ -35,20 +35,22 @@ pub struct RemovedImage {
     /// Its layers are still there, because somebody is loading or creating: the next collection takes
     /// them.
     pub deferred: bool,
+    /// Bytes given back to the disk.
+    pub bytes: u64,
 }
 
 impl Store {
     /// Removes a container its caller holds (and whose processes and mounts are gone). It vanishes by one
-    /// rename, and is recycled or put into the trash: whether [`Store::empty_trash`] is called now
-    /// or later is the caller's choice.
-    pub fn remove(&self, held: Held) -> Result<()> {
+    /// rename, and is recycled or deleted. The bytes that the disk has again.
+    pub fn remove(&self, held: Held) -> Result<u64> {
         let names = self.lock_names(FlockOperation::LockShared)?;
-        self.retire(held.dir(), &held.path())?;
+        let things = self.retire(held.dir(), &held.path())?;
         sys::step!("store.remove.rename");
         let name = &held.record.name;
         self.drop_name(&names, name.as_str(), &held.0.key).at(|| format!("remove the name `{name}`"))?;
+        drop(names);
         sys::step!("store.remove.name");
-        Ok(())
+        if things.is_empty() { Ok(0) } else { self.delete(things) }
     }
 
     /// Removes a name of an image, and with its last name the image; or, by id, the image with all its
@@ -132,8 +134,9 @@ impl Store {
     }
 
     fn untag_for(&self, name: &Reference, done: &mut RemovedImage) -> Result<()> {
-        if self.untag(name)? {
+        if let Some(bytes) = self.untag(name)? {
             done.removed.push(Removed::Untagged(name.clone()));
+            done.bytes += bytes;
         }
         Ok(())
     }
@@ -141,7 +144,7 @@ impl Store {
     /// From then on it is no image.
     fn delete_record(&self, image: &Image, done: &mut RemovedImage) -> Result<()> {
         let what = || format!("remove image `{}`", image.id());
-        disk::unlink(self.root(), &record_path(image.id())).at(what)?;
+        done.bytes += disk::unlink_counted(self.root(), &record_path(image.id())).at(what)?;
         sys::step!("store.image.unlink");
         disk::sync_dir(self.root(), "images").at(what)?;
         done.removed.push(Removed::Deleted(image.id().clone()));
@@ -153,12 +156,12 @@ impl Store {
         match self.exclude(false)? {
             None => done.deferred = true,
             Some(exclusive) => {
-                let gone = self.put_garbage_aside(&exclusive)?.layers;
+                let (gone, things) = self.put_garbage_aside(&exclusive)?;
                 drop(exclusive);
                 let layers = image.record.layers.iter().rev();
-                let layers = layers.filter(|layer| gone.contains(&crate::layer::dir_of(layer)));
+                let layers = layers.filter(|layer| gone.layers.contains(&crate::layer::dir_of(layer)));
                 done.removed.extend(layers.cloned().map(Removed::DeletedLayer));
-                self.empty_trash()?;
+                done.bytes += self.delete(things)?;
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 use crate::disk::{self, Sys};
 use crate::error::{At, Error, Kind, Result};
 use crate::id::unique;
+use crate::notice::Notices;
 use crate::slot::Pool;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, fchmod, mkdirat, openat, renameat, syncfs};
@@ -12,6 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 const FORMAT: &[u8] = b"hull store 1\n";
+
+/// How the root itself is opened.
+const TOP: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 const DIRECTORIES: [&str; 10] =
     ["blobs", "blobs/sha256", "layers", "images", "refs", "containers", "names", "spare", "tmp", "trash"];
@@ -40,9 +44,11 @@ const SKELETON: [(&str, bool, u32); 13] = [
 pub struct Store {
     root: OwnedFd,
     root_path: PathBuf,
-    run: OwnedFd,
+    run: PathBuf,
     pool: Pool,
     boot: OnceLock<String>,
+    absent: bool,
+    pub(crate) notices: Notices,
 }
 
 /// What becomes of layer blobs once they are unpacked.
@@ -56,10 +62,20 @@ pub enum BlobPolicy {
     Keep,
 }
 
-#[derive(Default, Serialize, Deserialize)]
+/// What `config.json` says; whatever it leaves out has its default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Config {
-    blobs: BlobPolicy,
+pub struct Config {
+    /// What becomes of layer blobs.
+    pub blobs: BlobPolicy,
+    /// Bytes of memory that all decoders of one command may take together.
+    pub decoder_memory: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { blobs: BlobPolicy::Drop, decoder_memory: 48 << 20 }
+    }
 }
 
 /// Nothing is collected while this lives. Held from looking something up until a record refers to
@@ -74,19 +90,69 @@ pub(crate) struct Exclusive(#[allow(dead_code, reason = "the lock is the descrip
 impl Store {
     /// Opens the store in `root`, making it if there is none, with `run` for what a reboot ends.
     pub fn open(root: &Path, run: &Path) -> Result<Self> {
-        let store = Self {
-            root: top(root)?,
-            root_path: root.into(),
-            run: top(run)?,
+        let store = Self::at(top(root)?, root, run);
+        if !store.is_made()? {
+            store.make()?;
+        }
+        Ok(store)
+    }
+
+    /// Opens the store in `root` for who makes nothing: where there is none, it is one that is empty, in
+    /// memory.
+    pub fn look(root: &Path, run: &Path) -> Result<Self> {
+        match openat(CWD, root, TOP, Mode::empty()) {
+            Ok(dir) => {
+                let store = Self::at(dir, root, run);
+                if store.is_made()? { Ok(store) } else { Self::empty(root, run) }
+            }
+            Err(Errno::NOENT) => Self::empty(root, run),
+            Err(errno) => Err(errno).at(|| format!("open `{}`", root.display())),
+        }
+    }
+
+    /// On a file system of its own that is mounted nowhere, and gone with the descriptor.
+    fn empty(root: &Path, run: &Path) -> Result<Self> {
+        let what = || format!("look at store `{}`", root.display());
+        let memory = sys::mount::FileSystem::open("tmpfs").and_then(|tmpfs| tmpfs.mount(0)).at(what)?;
+        let store = Self { absent: true, ..Self::at(disk::open_dir(&memory, ".").at(what)?, root, run) };
+        store.make().map(|()| store)
+    }
+
+    fn at(root: OwnedFd, root_path: &Path, run: &Path) -> Self {
+        Self {
+            root,
+            root_path: root_path.into(),
+            run: run.into(),
             pool: Pool::default(),
             boot: OnceLock::new(),
-        };
-        match disk::read_file(&store.root, "lock") {
-            Ok(format) if format == FORMAT => Ok(store),
-            Ok(_) => Err(Error::new(Kind::Invalid, format!("store `{}` has another format", root.display()))),
-            Err(Errno::NOENT) => store.make().map(|()| store),
-            Err(errno) => Err(errno).at(|| format!("open store `{}`", root.display())),
+            absent: false,
+            notices: Notices::default(),
         }
+    }
+
+    fn is_made(&self) -> Result<bool> {
+        let what = || format!("open store `{}`", self.root_path.display());
+        match disk::read_file(&self.root, "lock") {
+            Ok(format) if format == FORMAT => Ok(true),
+            Ok(_) => Err(Error::new(
+                Kind::Invalid,
+                format!("store `{}` has another format", self.root_path.display()),
+            )
+            .with_hint("its file `lock` says which; this hull knows `hull store 1`")),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno).at(what),
+        }
+    }
+
+    /// Whether there is a store at all, see [`Store::look`].
+    pub(crate) fn is_absent(&self) -> bool {
+        self.absent
+    }
+
+    /// The same store, which tells of what it finds damaged and passes over: a line each, once.
+    pub fn with_notices(mut self, tell: fn(&str)) -> Self {
+        self.notices = Notices::to(tell);
+        self
     }
 
     /// The same store with another pool of id ranges.
@@ -110,9 +176,14 @@ impl Store {
         "skeleton"
     }
 
-    /// The volatile directory.
-    pub(crate) fn run(&self) -> BorrowedFd<'_> {
-        self.run.as_fd()
+    /// The volatile directory. It is made by who claims the first slot.
+    pub(crate) fn run(&self) -> &Path {
+        &self.run
+    }
+
+    /// The volatile directory, made if need be.
+    pub(crate) fn make_run(&self) -> Result<OwnedFd> {
+        top(&self.run)
     }
 
     /// Names this boot of the host; random(4), "Kernel parameters". Read once.
@@ -148,16 +219,18 @@ impl Store {
         Ok(taken.then_some(Exclusive(lock)))
     }
 
-    /// What becomes of layer blobs.
-    pub fn blob_policy(&self) -> Result<BlobPolicy> {
-        let config: Option<Config> = disk::read_record(&self.root, "config.json")?;
-        Ok(config.unwrap_or_default().blobs)
+    /// What the user decided.
+    pub fn config(&self) -> Result<Config> {
+        let config: Option<Config> = disk::read_record(&self.root, "config.json").map_err(|error| {
+            error.with_hint("known are `blobs`, \"drop\" or \"keep\", and `decoder_memory`, in bytes")
+        })?;
+        Ok(config.unwrap_or_default())
     }
 
-    /// Decides what becomes of the blobs of layers to come.
-    pub fn set_blob_policy(&self, blobs: BlobPolicy) -> Result<()> {
+    /// Decides it for what is to come.
+    pub fn set_config(&self, config: &Config) -> Result<()> {
         let shared = self.share()?;
-        self.put_file(&shared, "config.json", &disk::to_json(&Config { blobs })?)
+        self.put_file(&shared, "config.json", &disk::to_json(config)?)
     }
 
     /// Makes or replaces a file as one step, flushed.
@@ -216,8 +289,7 @@ impl Store {
 /// Opens one of the two top directories, made with its parents where missing. Group and others may
 /// pass through and see nothing: a container's root is reached by descriptor.
 fn top(path: &Path) -> Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    match openat(CWD, path, flags, Mode::empty()) {
+    match openat(CWD, path, TOP, Mode::empty()) {
         Err(Errno::NOENT) => {}
         other => return other.at(|| format!("open `{}`", path.display())),
     }
@@ -234,5 +306,5 @@ fn top(path: &Path) -> Result<OwnedFd> {
             Err(_) => {}
         }
     }
-    openat(CWD, path, flags, Mode::empty()).at(|| format!("open `{}`", path.display()))
+    openat(CWD, path, TOP, Mode::empty()).at(|| format!("open `{}`", path.display()))
 }

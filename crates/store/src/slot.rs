@@ -7,7 +7,7 @@ use crate::id::ContainerId;
 use crate::root::Store;
 use jiff::Timestamp;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, openat};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, fstat, openat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -151,13 +151,24 @@ impl DeadSlot {
     }
 }
 
+/// What [`Store::abandoned_slots`] saw.
+#[derive(Debug, Default)]
+pub struct Abandoned {
+    /// Slots whose owners died.
+    pub dead: Vec<DeadSlot>,
+    /// Another look, soon, will see more.
+    pub dying: bool,
+}
+
 impl Store {
     /// Takes a range of ids that no running container has and that does not overlap `reserved` (such as
     /// the ranges of /etc/subuid and /etc/subgid).
     pub fn claim(&self, mut running: Running, reserved: &[IdRange]) -> Result<Slot> {
         running.boot = self.boot_id()?;
-        disk::make_dir(self.run(), "slots", 0o700).at(|| "make the directory of slots".into())?;
-        let dir = self.slots(FlockOperation::LockShared)?.ok_or_else(|| absent("no directory of slots"))?;
+        let dir = match self.slots(FlockOperation::LockShared)? {
+            Some(dir) => dir,
+            None => self.make_slots()?,
+        };
         let (number, file) = self.take_free(dir.as_fd(), &running.container, reserved)?;
         let written = write_running(&file, &running).and_then(|()| flock(&dir, FlockOperation::Unlock));
         if let Err(errno) = written {
@@ -197,7 +208,7 @@ impl Store {
         let first = self.pool().order(id).next().map(|number| number.to_string());
         let others = || disk::entries(&dir, ".").unwrap_or_default().into_iter().map(|(name, _)| name);
         for name in first.into_iter().chain(std::iter::once_with(others).flatten()) {
-            match glance(dir.as_fd(), &name).at(|| format!("read slot `{name}`"))? {
+            match glance(dir.as_fd(), &name).at(|| format!("read slot `{name}`"))?.running() {
                 Some((running, alive)) if running.container == *id => return Ok(alive.then_some(running)),
                 _ => {}
             }
@@ -210,33 +221,64 @@ impl Store {
         let Some(dir) = self.slots(FlockOperation::LockShared)? else { return Ok(Vec::new()) };
         let names = disk::sorted_names(&dir, ".")?;
         let all = names.iter().map(|name| glance(dir.as_fd(), name).at(|| format!("read slot `{name}`")));
-        all.filter_map(Result::transpose).collect()
+        all.filter_map(|glance| glance.map(Glance::running).transpose()).collect()
     }
 
     /// The slots whose owners died. The engine ends what is left of their containers, then releases them.
     pub fn dead_slots(&self) -> Result<Vec<DeadSlot>> {
-        if disk::sorted_names(self.run(), "slots")?.is_empty() {
-            return Ok(Vec::new());
-        }
-        let Some(dir) = self.slots(FlockOperation::LockExclusive)? else { return Ok(Vec::new()) };
-        let mut dead = Vec::new();
-        for name in disk::sorted_names(&dir, ".")? {
-            let Ok(number) = name.parse() else { continue };
-            if let Some(file) = abandoned(dir.as_fd(), &name).at(|| format!("read slot `{name}`"))? {
-                let running = read_running(&file).at(|| format!("read slot `{name}`"))?;
-                let dir = disk::open_dir(self.run(), "slots").at(|| "open `slots`".into())?;
-                dead.push(DeadSlot { number, range: self.pool().range(number), running, dir, _file: file });
+        Ok(self.abandoned_slots(|_| true)?.dead)
+    }
+
+    /// One look at all slots: whose owners died, and whether some owner, gone by `lives`, has left its lock to
+    /// a child that is yet to follow.
+    pub fn abandoned_slots(&self, lives: impl Fn(&Running) -> bool) -> Result<Abandoned> {
+        let mut found = Abandoned::default();
+        let Some(dir) = self.open_slots()? else { return Ok(found) };
+        let mut free = Vec::new();
+        for (name, _) in disk::listing(&dir).at(|| "list the slots".into())? {
+            match glance(dir.as_fd(), &name).at(|| format!("read slot `{name}`"))? {
+                Glance::Gone => {}
+                Glance::Free(_) => free.push(name),
+                Glance::Taken(running) => found.dying |= running.is_some_and(|running| !lives(&running)),
             }
         }
-        Ok(dead)
+        if !free.is_empty() {
+            // Some may have been made a moment ago, and are to be locked in the next.
+            disk::wait_lock(&dir, FlockOperation::LockExclusive)
+                .at(|| "lock the directory of slots".into())?;
+            for name in free {
+                found.dead.extend(self.dead_slot(dir.as_fd(), &name)?);
+            }
+        }
+        Ok(found)
+    }
+
+    fn dead_slot(&self, dir: BorrowedFd<'_>, name: &str) -> Result<Option<DeadSlot>> {
+        let what = || format!("read slot `{name}`");
+        let Ok(number) = name.parse() else { return Ok(None) };
+        let Some(file) = abandoned(dir, name).at(what)? else { return Ok(None) };
+        let running = read_running(&file).at(what)?;
+        let dir = dir.try_clone_to_owned().map_err(|cause| Error::new(Kind::Io, what()).caused_by(cause))?;
+        Ok(Some(DeadSlot { number, range: self.pool().range(number), running, dir, _file: file }))
+    }
+
+    fn make_slots(&self) -> Result<OwnedFd> {
+        let run = self.make_run()?;
+        disk::make_dir(&run, "slots", 0o700).at(|| "make the directory of slots".into())?;
+        self.slots(FlockOperation::LockShared)?.ok_or_else(|| absent("no directory of slots"))
+    }
+
+    fn open_slots(&self) -> Result<Option<OwnedFd>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match openat(CWD, self.run().join("slots"), flags, Mode::empty()) {
+            Err(Errno::NOENT) => Ok(None),
+            other => other.at(|| "open the directory of slots".into()).map(Some),
+        }
     }
 
     /// The directory of slots, locked; `None` where nothing ran since the host was started.
     fn slots(&self, lock: FlockOperation) -> Result<Option<OwnedFd>> {
-        let dir = match disk::open_dir(self.run(), "slots") {
-            Err(Errno::NOENT) => return Ok(None),
-            other => other.at(|| "open the directory of slots".into())?,
-        };
+        let Some(dir) = self.open_slots()? else { return Ok(None) };
         disk::wait_lock(&dir, lock).at(|| "lock the directory of slots".into())?;
         Ok(Some(dir))
     }
@@ -261,18 +303,37 @@ fn abandoned(dir: BorrowedFd<'_>, name: &str) -> Sys<Option<OwnedFd>> {
     Ok((free && fstat(&file)?.st_nlink > 0).then_some(file))
 }
 
-/// What a slot says, and whether its owner lives.
-fn glance(dir: BorrowedFd<'_>, name: &str) -> Sys<Option<(Running, bool)>> {
+/// What a look at a slot shows; what it says is absent while it is being written first.
+enum Glance {
+    /// Released.
+    Gone,
+    /// Nobody holds it.
+    Free(Option<Running>),
+    /// Its owner lives, or a child of it.
+    Taken(Option<Running>),
+}
+
+impl Glance {
+    /// What it says, and whether its owner lives.
+    fn running(self) -> Option<(Running, bool)> {
+        match self {
+            Self::Gone => None,
+            Self::Free(running) => running.map(|running| (running, false)),
+            Self::Taken(running) => running.map(|running| (running, true)),
+        }
+    }
+}
+
+fn glance(dir: BorrowedFd<'_>, name: &str) -> Sys<Glance> {
     let file = match openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::NOENT) => return Ok(Glance::Gone),
         other => other?,
     };
-    let alive = !disk::try_lock(&file, FlockOperation::NonBlockingLockShared)?;
-    if !alive && fstat(&file)?.st_nlink == 0 {
-        // Released while it was being opened: its owner did not die.
-        return Ok(None);
+    if !disk::try_lock(&file, FlockOperation::NonBlockingLockShared)? {
+        return read_running(&file).map(Glance::Taken);
     }
-    Ok(read_running(&file)?.map(|running| (running, alive)))
+    // Released while it was being opened: its owner did not die.
+    if fstat(&file)?.st_nlink == 0 { Ok(Glance::Gone) } else { read_running(&file).map(Glance::Free) }
 }
 
 /// Written in place by its owner, in one call, and never shortened: what is no longer needed is blank.

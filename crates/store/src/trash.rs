@@ -1,11 +1,14 @@
 //! Garbage: renamed out of sight at once, deleted when there is time.
+//!
+//! Who puts something aside deletes it, and counts what that frees; its lock keeps everybody else from it. What
+//! is in the trash and not locked was left by somebody who died, and anybody's to delete.
 
-use crate::disk::{self, Sys};
+use crate::disk::{self, Sys, freed};
 use crate::error::{At, Result};
 use crate::id::unique;
 use crate::root::Store;
-use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, renameat, unlinkat};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 
@@ -13,73 +16,147 @@ use std::ffi::{CStr, CString};
 /// trash first: a stranger's tree may be deeper than descriptors and stack allow.
 const DEPTH: usize = 64;
 
+/// How something in the trash is opened to be locked: whatever it is, without waiting.
+const ANY: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+/// Something that this process put into the trash.
+#[derive(Debug)]
+#[must_use = "whoever puts something aside deletes it"]
+pub(crate) struct Aside {
+    name: CString,
+    _lock: Option<OwnedFd>,
+}
+
 impl Store {
-    /// Puts something aside, `path` relative to the root. Whoever put the same thing aside before, fine.
-    pub(crate) fn discard(&self, path: &str) -> Result<()> {
-        let trash = format!("trash/{}", unique()?);
-        match renameat(self.root(), path, self.root(), &trash) {
-            Err(Errno::NOENT) => Ok(()),
-            other => other.at(|| format!("remove `{path}`")),
+    /// Puts something aside, `path` relative to `at`. Nothing where somebody else did so before.
+    pub(crate) fn set_aside(&self, at: impl AsFd, path: &str) -> Sys<Option<Aside>> {
+        // A container's directory is locked already, by who removes it.
+        let lock = openat(&at, path, ANY, Mode::empty()).ok();
+        let lock = lock.filter(|file| {
+            disk::try_lock(file, FlockOperation::NonBlockingLockExclusive).is_ok_and(|locked| locked)
+        });
+        let name = CString::new(unique().map_err(|_| Errno::IO)?).map_err(|_| Errno::INVAL)?;
+        let trash = disk::open_dir(self.root(), "trash")?;
+        match renameat(at, path, &trash, &name) {
+            Err(Errno::NOENT) => Ok(None),
+            done => done.map(|()| Some(Aside { name, _lock: lock })),
         }
     }
 
-    /// Deletes what was put aside; the number of things that went. Takes no lock: nothing in the trash
-    /// is anybody's, and several may empty it at once.
-    pub fn empty_trash(&self) -> Result<usize> {
+    /// Deletes what was put aside. The bytes that the disk has again.
+    pub(crate) fn delete(&self, things: impl IntoIterator<Item = Aside>) -> Result<u64> {
         let trash = disk::open_dir(self.root(), "trash").at(|| "open `trash`".into())?;
-        let mut count = 0;
-        loop {
-            let entries = raw_entries(trash.as_fd()).at(|| "list `trash`".into())?;
-            if entries.is_empty() {
-                return Ok(count);
-            }
-            for (name, kind) in &entries {
-                delete(trash.as_fd(), name, *kind, trash.as_fd(), 0)
-                    .at(|| format!("delete `trash/{}`", name.to_string_lossy()))?;
-                sys::step!("store.trash.delete");
-            }
-            count += entries.len();
+        let mut deletion = Deletion::of(trash.as_fd());
+        for thing in things {
+            deletion.run(&thing.name)?;
         }
+        Ok(deletion.bytes)
+    }
+
+    /// Puts something aside and deletes it, `path` relative to the root.
+    pub(crate) fn discard(&self, path: &str) -> Result<u64> {
+        let aside = self.set_aside(self.root(), path).at(|| format!("remove `{path}`"))?;
+        self.delete(aside)
+    }
+
+    /// Deletes what others put aside and did not live to delete. The bytes that the disk has again.
+    pub fn empty_trash(&self) -> Result<u64> {
+        let trash = disk::open_dir(self.root(), "trash").at(|| "open `trash`".into())?;
+        let mut deletion = Deletion::of(trash.as_fd());
+        for name in names_in(trash.as_fd()).at(|| "list `trash`".into())? {
+            let file = openat(&trash, &name, ANY, Mode::empty());
+            let is_anothers = file.as_ref().is_ok_and(|file| {
+                disk::try_lock(file, FlockOperation::NonBlockingLockExclusive) == Ok(false)
+            });
+            if !is_anothers {
+                deletion.run(&name)?;
+            }
+        }
+        Ok(deletion.bytes)
     }
 }
 
-/// Deletes one thing. Names are bytes here: what a stranger's layer holds need not be UTF-8.
-fn delete(at: BorrowedFd<'_>, name: &CStr, kind: FileType, trash: BorrowedFd<'_>, depth: usize) -> Sys<()> {
-    if kind != FileType::Directory {
-        return ignore_absent(unlinkat(at, name, AtFlags::empty()));
-    }
-    if depth == DEPTH {
-        return ignore_absent(renameat(at, name, trash, unique().map_err(|_| Errno::IO)?));
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match openat(at, name, flags, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(()),
-        dir => delete_entries(dir?.as_fd(), trash, depth + 1)?,
-    }
-    ignore_absent(unlinkat(at, name, AtFlags::REMOVEDIR))
+/// Deleting, and what it came to. Names are bytes here: what a stranger's layer holds need not be UTF-8.
+struct Deletion<'a> {
+    trash: BorrowedFd<'a>,
+    /// Trees that lay too deep, at the top of the trash now.
+    deep: Vec<CString>,
+    bytes: u64,
 }
 
-fn delete_entries(dir: BorrowedFd<'_>, trash: BorrowedFd<'_>, depth: usize) -> Sys<()> {
+impl<'a> Deletion<'a> {
+    fn of(trash: BorrowedFd<'a>) -> Self {
+        Self { trash, deep: Vec::new(), bytes: 0 }
+    }
+
+    /// Deletes one thing in the trash, and what turned out to be too deep in it.
+    fn run(&mut self, name: &CStr) -> Result<()> {
+        let mut next = Some(name.to_owned());
+        while let Some(name) = next {
+            self.delete(self.trash, &name, 0).at(|| format!("delete `trash/{}`", name.to_string_lossy()))?;
+            sys::step!("store.trash.delete");
+            next = self.deep.pop();
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, at: BorrowedFd<'_>, name: &CStr, depth: usize) -> Sys<()> {
+        let stat = match statat(at, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Ok(()),
+            there => there?,
+        };
+        let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        if is_dir && depth == DEPTH {
+            return self.bring_up(at, name);
+        }
+        if is_dir {
+            self.delete_entries(at, name, depth)?;
+        }
+        match unlinkat(at, name, if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() }) {
+            Err(Errno::NOENT) => {}
+            done => {
+                done?;
+                self.bytes += freed(&stat);
+            }
+        }
+        Ok(())
+    }
+
+    fn delete_entries(&mut self, at: BorrowedFd<'_>, name: &CStr, depth: usize) -> Sys<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = match openat(at, name, flags, Mode::empty()) {
+            Err(Errno::NOENT) => return Ok(()),
+            dir => dir?,
+        };
+        for entry in Dir::read_from(&dir)? {
+            let entry = entry?;
+            if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                self.delete(dir.as_fd(), entry.file_name(), depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn bring_up(&mut self, at: BorrowedFd<'_>, name: &CStr) -> Sys<()> {
+        let new = CString::new(unique().map_err(|_| Errno::IO)?).map_err(|_| Errno::INVAL)?;
+        match renameat(at, name, self.trash, &new) {
+            Err(Errno::NOENT) => {}
+            done => {
+                done?;
+                self.deep.push(new);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn names_in(dir: BorrowedFd<'_>) -> Sys<Vec<CString>> {
+    let mut names = Vec::new();
     for entry in Dir::read_from(dir)? {
         let entry = entry?;
         if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            delete(dir, entry.file_name(), entry.file_type(), trash, depth)?;
+            names.push(entry.file_name().to_owned());
         }
     }
-    Ok(())
-}
-
-fn ignore_absent(result: Sys<()>) -> Sys<()> {
-    if result == Err(Errno::NOENT) { Ok(()) } else { result }
-}
-
-fn raw_entries(dir: BorrowedFd<'_>) -> Sys<Vec<(CString, FileType)>> {
-    let mut list = Vec::new();
-    for entry in Dir::read_from(dir)? {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            list.push((entry.file_name().to_owned(), entry.file_type()));
-        }
-    }
-    Ok(list)
+    Ok(names)
 }

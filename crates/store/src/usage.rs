@@ -1,7 +1,7 @@
 //! What the store takes on the disk, exactly: blocks, directories included, hard links once.
 
 use crate::container::Record;
-use crate::disk::{self, Sys};
+use crate::disk::{self, Sys, blocks};
 use crate::error::{At, Result};
 use crate::image::ImageRecord;
 use crate::layer;
@@ -11,12 +11,12 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 /// What the store takes. All numbers are bytes of blocks on the disk, as du(1) counts.
 #[derive(Debug, Clone, Default)]
 pub struct Usage {
-    /// Everything: the sum of what follows.
+    /// Everything: the sum of what follows, but that orphans count once.
     pub total: u64,
     /// Each layer, sorted by id.
     pub layers: Vec<LayerUsage>,
@@ -25,8 +25,9 @@ pub struct Usage {
     /// Each container's own.
     pub containers: Vec<ContainerUsage>,
     /// Kept blobs.
-    pub blobs: u64,
-    /// What no record leads to: drafts, trash, orphaned layers. Orphans are in `layers` too.
+    pub blobs: Vec<BlobUsage>,
+    /// What no record leads to: drafts, trash, orphaned layers and blobs. Orphans are in `layers` and
+    /// `blobs` too.
     pub garbage: u64,
     /// Records, names, spare directories, the skeleton, the directories themselves.
     pub rest: u64,
@@ -41,6 +42,21 @@ pub struct LayerUsage {
     pub bytes: u64,
     /// How many images name it.
     pub images: usize,
+    /// Whether a container was made from it, or from an image that has it.
+    pub is_used: bool,
+    /// Whether no record leads to it.
+    pub is_garbage: bool,
+}
+
+/// A blob on the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobUsage {
+    /// The hexadecimal digits of its digest, SHA-256.
+    pub name: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// Whether no record leads to it.
+    pub is_garbage: bool,
 }
 
 /// An image on the disk.
@@ -70,33 +86,47 @@ pub struct ContainerUsage {
 impl Store {
     /// What everything takes. Walks the whole store.
     pub fn usage(&self) -> Result<Usage> {
+        if self.is_absent() {
+            return Ok(Usage::default());
+        }
         let mut seen = HashSet::new();
         let sizes = self.layer_sizes(&mut seen)?;
-        let records = self.image_records()?;
+        let records = self.image_records()?.whole;
         let mut usage = Usage { layers: layer_usage(&sizes, &records), ..Usage::default() };
         usage.containers = self.container_usage(&mut seen)?;
+        mark_used(&mut usage, &records);
         usage.images = image_usage(&sizes, records, &usage);
-        usage.blobs = self.sum("blobs/sha256", &mut seen)?;
+        usage.blobs = self.blob_usage(&mut seen)?;
         usage.garbage = self.sum_below("tmp", &mut seen)? + self.sum_below("trash", &mut seen)?;
         // What was seen is not counted again, so this is all the others.
         usage.rest = self.sum(".", &mut seen)?;
-        let parts = [usage.blobs, usage.garbage, usage.rest];
+        let parts = [usage.garbage, usage.rest];
         let layers = usage.layers.iter().map(|layer| layer.bytes);
+        let blobs = usage.blobs.iter().map(|blob| blob.bytes);
         let containers = usage.containers.iter().map(|container| container.bytes);
-        usage.total = layers.chain(containers).chain(parts).sum();
-        let used = self.used_paths()?;
-        let orphans = usage.layers.iter().filter(|layer| !used.contains(&layer::dir_of(&layer.layer)));
-        usage.garbage += orphans.map(|layer| layer.bytes).sum::<u64>();
+        usage.total = layers.chain(containers).chain(blobs).chain(parts).sum();
+        self.mark_garbage(&mut usage)?;
         Ok(usage)
+    }
+
+    fn mark_garbage(&self, usage: &mut Usage) -> Result<()> {
+        // None where a record is damaged: then anything may be named.
+        let Some(used) = self.used_paths()? else { return Ok(()) };
+        for layer in &mut usage.layers {
+            layer.is_garbage = !used.contains(&layer::dir_of(&layer.layer));
+        }
+        for blob in &mut usage.blobs {
+            blob.is_garbage = !used.contains(&format!("blobs/sha256/{}", blob.name));
+        }
+        let layers = usage.layers.iter().filter(|layer| layer.is_garbage).map(|layer| layer.bytes);
+        let blobs = usage.blobs.iter().filter(|blob| blob.is_garbage).map(|blob| blob.bytes);
+        usage.garbage += layers.chain(blobs).sum::<u64>();
+        Ok(())
     }
 
     /// Bytes of what a container wrote into its root.
     pub fn written(&self, container: &crate::Container) -> Result<u64> {
         sum_tree(container.dir(), "upper", &mut HashSet::new())
-    }
-
-    pub(crate) fn bytes_below(&self, path: &str) -> Result<u64> {
-        self.sum_below(path, &mut HashSet::new())
     }
 
     /// Without the directory itself.
@@ -117,13 +147,24 @@ impl Store {
         Ok(sizes)
     }
 
+    fn blob_usage(&self, seen: &mut Seen) -> Result<Vec<BlobUsage>> {
+        let dir = disk::open_dir(self.root(), "blobs/sha256").at(|| "measure `blobs`".into())?;
+        let mut sizes = Vec::new();
+        for name in disk::sorted_names(&dir, ".")? {
+            let Ok(file) = CString::new(name.as_str()) else { continue };
+            let bytes = sum_entry(dir.as_fd(), &file, seen).at(|| format!("measure blob `{name}`"))?;
+            sizes.push(BlobUsage { name, bytes, is_garbage: false });
+        }
+        Ok(sizes)
+    }
+
     fn container_usage(&self, seen: &mut Seen) -> Result<Vec<ContainerUsage>> {
         let measure = |container: crate::Container| {
             let written = sum_tree(container.dir(), "upper", seen)?;
             let bytes = written + sum_tree(container.dir(), ".", seen)?;
             Ok(ContainerUsage { record: container.record, bytes, written })
         };
-        self.all_containers()?.into_iter().map(measure).collect()
+        self.all_containers()?.whole.into_iter().map(measure).collect()
     }
 
     fn sum(&self, path: &str, seen: &mut Seen) -> Result<u64> {
@@ -137,10 +178,20 @@ fn layer_usage(sizes: &HashMap<DiffId, u64>, records: &[ImageRecord]) -> Vec<Lay
         layer: layer.clone(),
         bytes: *bytes,
         images: count(layer),
+        is_used: false,
+        is_garbage: false,
     };
     let mut list: Vec<_> = sizes.iter().map(usage).collect();
     list.sort_by(|a, b| a.layer.cmp(&b.layer));
     list
+}
+
+fn mark_used(usage: &mut Usage, records: &[ImageRecord]) {
+    let used_images: HashSet<_> = usage.containers.iter().map(|container| &container.record.image).collect();
+    let of_images = records.iter().filter(|image| used_images.contains(&image.id)).map(|image| &image.layers);
+    let of_containers = usage.containers.iter().map(|container| &container.record.layers);
+    let used: HashSet<_> = of_images.chain(of_containers).flatten().collect();
+    usage.layers.iter_mut().for_each(|layer| layer.is_used = used.contains(&layer.layer));
 }
 
 fn image_usage(sizes: &HashMap<DiffId, u64>, records: Vec<ImageRecord>, usage: &Usage) -> Vec<ImageUsage> {
@@ -212,8 +263,4 @@ fn sum_entry(dir: BorrowedFd<'_>, name: &CStr, seen: &mut Seen) -> Sys<u64> {
 /// Whether this inode was not counted before. A directory that was is not entered again.
 fn first(stat: &Stat, seen: &mut Seen) -> bool {
     seen.insert((stat.st_dev, stat.st_ino))
-}
-
-fn blocks(stat: &Stat) -> u64 {
-    stat.st_blocks as u64 * 512
 }

@@ -150,6 +150,21 @@ fn images_come_and_go_while_others_load_the_same_layers() {
 }
 
 #[test]
+fn what_many_collect_at_once_is_counted_once() {
+    let dir = Dir::new();
+    let store = dir.open();
+    let shared = store.share().unwrap();
+    for number in 0..40 {
+        put_layer(&store, &shared, &number.to_string().repeat(20_000));
+    }
+    drop(shared);
+    let garbage = store.usage().unwrap().garbage;
+    let freed = at_once(4, |_| dir.open().collect(true).unwrap().bytes);
+    assert_eq!(freed.iter().sum::<u64>(), garbage, "{freed:?}");
+    assert!(names_in(&dir.path("layers")).is_empty() && names_in(&dir.path("trash")).is_empty());
+}
+
+#[test]
 fn a_name_given_while_the_last_one_goes_keeps_the_image() {
     let dir = Dir::new();
     dir.open();
@@ -194,8 +209,12 @@ fn five_thousand_containers_are_no_obstacle() {
         work();
         eprintln!("with 5000 containers: {what}: {:?}", start.elapsed());
     };
-    timed("create and remove one", &mut || store.remove(create(&store, None, "one", true)).unwrap());
-    timed("the same, recycled", &mut || store.remove(create(&store, None, "one", true)).unwrap());
+    timed("create and remove one", &mut || {
+        store.remove(create(&store, None, "one", true)).unwrap();
+    });
+    timed("the same, recycled", &mut || {
+        store.remove(create(&store, None, "one", true)).unwrap();
+    });
     timed("find by name", &mut || drop(store.container("c4711").unwrap()));
     timed("list all", &mut || assert_eq!(store.containers().unwrap().len(), 5000));
 }

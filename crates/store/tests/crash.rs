@@ -39,6 +39,8 @@ fn journey(root: &str) {
     store.dead_slots().unwrap().into_iter().for_each(|slot| slot.release().unwrap());
     put_image(&store, &["a", "c"], "y", &["y"]);
     store.remove_image("y", ImageRemoval::default()).unwrap();
+    std::os::unix::fs::symlink("../containers/1", format!("{root}/names/swept")).unwrap();
+    store.sweep_names(true).unwrap();
     std::os::unix::fs::symlink("../containers/0", format!("{root}/names/gone")).unwrap();
     let gone = create(&store, Some(&image), "gone", true);
     store.remove(gone).unwrap();

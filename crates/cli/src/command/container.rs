@@ -2,14 +2,14 @@
 
 use super::each;
 use super::image::show;
+use super::prune::{FILTER, confirm, tell_pruned, wanted};
 use crate::Caller;
 use crate::edge::{Done, Failure};
 use crate::flags::{Mistake, Syntax, Typed, switch, value};
-use crate::render::{line, short};
+use crate::render::line;
 use engine::Engine;
 use engine::container::Removal;
 use serde_json::Value;
-use store::State;
 
 pub(super) const REMOVE: Syntax = Syntax {
     name: "rm",
@@ -25,7 +25,7 @@ pub(super) const REMOVE: Syntax = Syntax {
 };
 
 pub(super) fn remove(typed: &Typed, caller: &Caller) -> Done {
-    let engine = caller.engine()?;
+    let engine = caller.look()?;
     let how = Removal { force: typed.is_on("force") };
     each(&typed.words, |name| match engine.remove_container(name, how) {
         // As docker: -f of what is not there is done.
@@ -45,7 +45,7 @@ pub(super) const DIFF: Syntax = Syntax {
 };
 
 pub(super) fn diff(typed: &Typed, caller: &Caller) -> Done {
-    for change in caller.engine()?.diff(&typed.words[0])? {
+    for change in caller.look()?.diff(&typed.words[0])? {
         line(&format!("{} /{}", change.kind.letter(), String::from_utf8_lossy(&change.path)))?;
     }
     Ok(0)
@@ -65,7 +65,7 @@ pub(super) const INSPECT: Syntax = Syntax {
 };
 
 pub(super) fn inspect(typed: &Typed, caller: &Caller) -> Done {
-    let engine = caller.engine()?;
+    let engine = caller.look()?;
     show(typed, |name| view(&engine, name, typed.is_on("size")))
 }
 
@@ -102,7 +102,7 @@ pub(super) fn inspect_any(typed: &Typed, caller: &Caller) -> Done {
         Some(other) => return Err(Mistake::new(format!("{other:?} is not a valid value for --type")).into()),
         None => {}
     }
-    let engine = caller.engine()?;
+    let engine = caller.look()?;
     let is_missing = |failure: &Failure| matches!(failure, Failure::Engine(error) if *error.kind() == engine::Kind::NotFound);
     show(typed, |name| match view(&engine, name, typed.is_on("size")) {
         Err(failure) if is_missing(&failure) => match image_view(&engine, name) {
@@ -123,17 +123,14 @@ pub(super) const PRUNE: Syntax = Syntax {
     name: "container prune",
     rest: "",
     about: "Remove all containers that have ended.",
-    flags: &[switch("force", "Do not ask").or('f')],
-    examples: &[],
+    flags: &[FILTER, switch("force", "Do not ask").or('f')],
+    examples: &["hull container prune --filter label=test"],
     words: (0, 0),
     stops: false,
 };
 
 pub(super) fn prune(typed: &Typed, caller: &Caller) -> Done {
-    super::system::confirm(typed, "This removes all containers that have ended.")?;
-    let engine = caller.engine()?;
-    for one in engine.containers()?.iter().filter(|one| !matches!(one.state, State::Running(_))) {
-        line(short(&engine.remove_container(&one.record.id.to_string(), Removal::default())?))?;
-    }
-    Ok(0)
+    let what = wanted(typed)?;
+    confirm(typed, "This will remove all stopped containers.")?;
+    tell_pruned(&caller.look()?.prune_containers(&what.filters)?)
 }

@@ -1,6 +1,7 @@
 //! `hull images`, `import`, `load`, `tag`, `rmi`, `history`, `image inspect`, `image prune`.
 
 use super::each;
+use super::prune::{FILTER, confirm, tell_pruned, wanted};
 use crate::Caller;
 use crate::edge::{Done, Failure};
 use crate::flags::{Mistake, Syntax, Typed, switch, value};
@@ -28,7 +29,7 @@ pub(super) const LIST: Syntax = Syntax {
 pub(super) fn list(typed: &Typed, caller: &Caller) -> Done {
     let mut filters = typed.each("filter", str::parse::<Filter>)?;
     filters.extend(typed.words.iter().map(|pattern| Filter::Reference(pattern.clone())));
-    let rows = caller.engine()?.images(&filters)?;
+    let rows = caller.look()?.images(&filters)?;
     let whole = typed.is_on("no-trunc");
     if typed.is_on("quiet") {
         let mut ids: Vec<_> = rows.iter().map(|row| shown_id(row, whole)).collect();
@@ -59,7 +60,7 @@ fn fields(image: &Row, whole: bool) -> Map<String, Value> {
     let none = || "<none>".to_owned();
     let name = image.name.as_ref();
     row([
-        ("Containers", image.containers.to_string().into()),
+        ("Containers", "N/A".into()),
         ("CreatedAt", render::moment(image.created).into()),
         ("CreatedSince", ago(image.created).into()),
         ("Digest", image.image.record.manifest.as_ref().map_or_else(none, ToString::to_string).into()),
@@ -151,7 +152,7 @@ pub(super) const TAG: Syntax = Syntax {
 };
 
 pub(super) fn tag(typed: &Typed, caller: &Caller) -> Done {
-    caller.engine()?.tag(&typed.words[0], &typed.words[1])?;
+    caller.look()?.tag(&typed.words[0], &typed.words[1])?;
     Ok(0)
 }
 
@@ -169,7 +170,7 @@ pub(super) const REMOVE: Syntax = Syntax {
 };
 
 pub(super) fn remove(typed: &Typed, caller: &Caller) -> Done {
-    let engine = caller.engine()?;
+    let engine = caller.look()?;
     let force = typed.is_on("force");
     each(&typed.words, |image| match engine.remove_image(image, force) {
         // As docker: -f of what is not there is done.
@@ -204,7 +205,7 @@ pub(super) const HISTORY: Syntax = Syntax {
 };
 
 pub(super) fn history(typed: &Typed, caller: &Caller) -> Done {
-    let engine = caller.engine()?;
+    let engine = caller.look()?;
     let image = engine.image(&typed.words[0])?;
     let (whole, human) = (typed.is_on("no-trunc"), typed.switch("human").unwrap_or(true));
     let steps = engine.history(&image)?;
@@ -256,7 +257,7 @@ pub(super) const INSPECT: Syntax = Syntax {
 };
 
 pub(super) fn inspect(typed: &Typed, caller: &Caller) -> Done {
-    let engine = caller.engine()?;
+    let engine = caller.look()?;
     show(typed, |name| Ok(view(&engine, &engine.image(name)?)?))
 }
 
@@ -284,23 +285,18 @@ pub(super) const PRUNE: Syntax = Syntax {
     name: "image prune",
     rest: "",
     about: "Remove images without a name that no container uses.",
-    flags: &[switch("all", "Those with a name, too").or('a'), switch("force", "Do not ask").or('f')],
-    examples: &[],
+    flags: &[switch("all", "Those with a name, too").or('a'), FILTER, switch("force", "Do not ask").or('f')],
+    examples: &["hull image prune -a --filter until=24h"],
     words: (0, 0),
     stops: false,
 };
 
 pub(super) fn prune(typed: &Typed, caller: &Caller) -> Done {
-    let all = typed.is_on("all");
-    super::system::confirm(
-        typed,
-        match all {
-            true => "This removes all images that no container uses.",
-            false => "This removes all images without a name that no container uses.",
-        },
-    )?;
-    let pruned = caller.engine()?.prune_images(all)?;
-    pruned.images.iter().try_for_each(|removed| line(&removed_line(removed)))?;
-    line(&format!("Total reclaimed space: {}", size(pruned.collected.bytes)))?;
-    Ok(0)
+    let what = wanted(typed)?;
+    let warning = match what.all {
+        true => "This will remove all images without at least one container associated to them.",
+        false => "This will remove all dangling images.",
+    };
+    confirm(typed, warning)?;
+    tell_pruned(&caller.look()?.prune_images(&what)?)
 }

@@ -1,8 +1,10 @@
 //! One file for each group of commands: its syntax, and what it does.
 
 mod container;
+mod df;
 mod image;
 mod overview;
+mod prune;
 mod ps;
 mod run;
 mod run_flags;
@@ -41,7 +43,7 @@ const COMMANDS: &[Command] = &[
     Command { names: &["image inspect"], syntax: &image::INSPECT, act: image::inspect },
     Command { names: &["image prune"], syntax: &image::PRUNE, act: image::prune },
     Command { names: &["info", "system info"], syntax: &system::INFO, act: system::info },
-    Command { names: &["system df"], syntax: &system::DF, act: system::df },
+    Command { names: &["system df"], syntax: &df::SYNTAX, act: df::df },
     Command { names: &["system prune"], syntax: &system::PRUNE, act: system::prune },
     Command { names: &["system check"], syntax: &system::CHECK, act: system::check },
     Command { names: &["version"], syntax: &system::VERSION, act: system::version },

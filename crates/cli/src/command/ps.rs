@@ -50,14 +50,14 @@ const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command
     state: {{.State}}\nstatus: {{.Status}}\nnames: {{.Names}}\nlabels: {{.Labels}}\nports: {{.Ports}}\n";
 
 pub(super) fn list(typed: &Typed, caller: &Caller) -> Done {
-    let engine = caller.engine()?;
-    let all = engine.containers()?;
+    let engine = caller.look()?;
     let filters: Vec<_> = typed.all("filter").map(filter).collect::<Result<_, _>>()?;
+    let last = if typed.is_on("latest") { Some(1) } else { last(typed)? };
+    let has = |keys: &[&str]| filters.iter().any(|one| keys.contains(&one.key.as_str()));
+    let ended = typed.is_on("all") || last.is_some() || has(&["status", "exited"]);
+    let all = if ended || has(&["before", "since"]) { engine.containers()? } else { engine.running()? };
     let filters: Vec<_> =
         filters.into_iter().map(|one| one.settle(&engine, &all)).collect::<Result<_, _>>()?;
-    let last = if typed.is_on("latest") { Some(1) } else { last(typed)? };
-    let by_status = filters.iter().any(|one| matches!(one.key.as_str(), "status" | "exited"));
-    let ended = typed.is_on("all") || last.is_some() || by_status;
     let shown = all.iter().filter(|one| ended || matches!(one.state, State::Running(_)));
     let shown = shown.filter(|one| passes(one, &filters)).take(last.unwrap_or(usize::MAX));
     let whole = typed.is_on("no-trunc");
@@ -199,7 +199,7 @@ fn passes(one: &Summary, filters: &[Filter]) -> bool {
 }
 
 /// `Up 2 hours`, `Exited (0) 3 minutes ago`.
-fn told(state: &State) -> String {
+pub(super) fn told(state: &State) -> String {
     match state {
         State::Created => "Created".into(),
         State::Running(running) => {

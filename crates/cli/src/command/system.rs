@@ -1,24 +1,22 @@
 //! `hull system …`, `hull version`.
 
-use super::image::removed_line;
+use super::prune::{FILTER, confirm, tell_pruned, wanted};
 use crate::Caller;
-use crate::edge::{Done, Failure};
-use crate::flags::{Mistake, Syntax, Typed, switch, value};
-use crate::render::{self, List, line, row, size};
-use engine::system::Prune;
+use crate::edge::Done;
+use crate::flags::{Syntax, Typed, switch, value};
+use crate::render::{self, line, size};
 use serde_json::json;
-use std::io::Write;
 
-const fn plain(name: &'static str, about: &'static str) -> Syntax {
+pub(super) const fn plain(name: &'static str, about: &'static str) -> Syntax {
     Syntax { name, rest: "", about, flags: &[FORMAT], examples: &[], words: (0, 0), stops: false }
 }
 
-const FORMAT: crate::flags::Flag = value("format", "FORMAT", "json, or a Go template").or('f');
+pub(super) const FORMAT: crate::flags::Flag = value("format", "FORMAT", "json, or a Go template").or('f');
 
 pub(super) const INFO: Syntax = plain("system info", "What this host can isolate, and what hull keeps here.");
 
 pub(super) fn info(typed: &Typed, caller: &Caller) -> Done {
-    let info = caller.engine()?.info()?;
+    let info = caller.look()?.info()?;
     let features =
         info.features.iter().map(|f| json!({"Name": f.name, "Works": f.works, "Without": f.without}));
     let value = json!({
@@ -59,133 +57,25 @@ fn formatted(format: &str, value: &serde_json::Value) -> Done {
     Ok(0)
 }
 
-pub(super) const DF: Syntax = Syntax {
-    flags: &[switch("verbose", "Each image and container").or('v'), FORMAT],
-    ..plain("system df", "What is kept, in bytes on the disk; the sum is what du(1) says of the root.")
-};
-
-pub(super) fn df(typed: &Typed, caller: &Caller) -> Done {
-    let engine = caller.engine()?;
-    let usage = engine.usage()?;
-    let running = running(&engine)?;
-    let layers: u64 = usage.layers.iter().map(|layer| layer.bytes).sum();
-    let containers: u64 = usage.containers.iter().map(|container| container.bytes).sum();
-    let ended = usage.containers.iter().filter(|container| !running.contains(&container.record.id));
-    let ended: u64 = ended.map(|container| container.bytes).sum();
-    let unused: u64 =
-        usage.images.iter().filter(|image| image.containers == 0).map(|image| image.unique).sum();
-    let line_of = |kind: &str, count: usize, active: usize, bytes: u64, back: u64| {
-        row([
-            ("Type", kind.into()),
-            ("TotalCount", count.to_string().into()),
-            ("Active", active.to_string().into()),
-            ("Size", size(bytes).into()),
-            ("Bytes", bytes.into()),
-            ("Reclaimable", size(back).into()),
-        ])
-    };
-    let used = usage.images.iter().filter(|image| image.containers > 0).count();
-    let rows = vec![
-        line_of("Images", usage.images.len(), used, layers, unused),
-        line_of("Containers", usage.containers.len(), running.len(), containers, ended),
-        line_of("Blobs", 0, 0, usage.blobs, 0),
-        line_of("Garbage", 0, 0, usage.garbage, usage.garbage),
-        line_of("Records", 0, 0, usage.rest, 0),
-        line_of("Total", 0, 0, usage.total, unused + ended + usage.garbage),
-    ];
-    let columns = [
-        ("TYPE", "Type"),
-        ("TOTAL", "TotalCount"),
-        ("ACTIVE", "Active"),
-        ("SIZE", "Size"),
-        ("BYTES", "Bytes"),
-        ("RECLAIMABLE", "Reclaimable"),
-    ];
-    List { columns: &columns, rows }.show(typed.last("format"))?;
-    if typed.is_on("verbose") {
-        verbose(&usage)?;
-    }
-    Ok(0)
-}
-
-/// Whose bytes a prune leaves.
-fn running(engine: &engine::Engine) -> Result<Vec<store::ContainerId>, Failure> {
-    let containers = engine.containers()?.into_iter();
-    let running = containers.filter(|one| matches!(one.state, store::State::Running(_)));
-    Ok(running.map(|one| one.record.id).collect())
-}
-
-fn verbose(usage: &store::Usage) -> Result<(), Failure> {
-    line("")?;
-    let images = usage.images.iter().map(|image| {
-        row([
-            ("Id", render::short(&image.image.id.to_string()).into()),
-            ("Own", image.unique.into()),
-            ("Shared", image.shared.into()),
-            ("Containers", image.containers.into()),
-        ])
-    });
-    List {
-        columns: &[
-            ("IMAGE ID", "Id"),
-            ("OWN BYTES", "Own"),
-            ("SHARED BYTES", "Shared"),
-            ("CONTAINERS", "Containers"),
-        ],
-        rows: images.collect(),
-    }
-    .show(None)?;
-    line("")?;
-    let containers = usage.containers.iter().map(|container| {
-        row([
-            ("Name", container.record.name.to_string().into()),
-            ("Bytes", container.bytes.into()),
-            ("Written", container.written.into()),
-        ])
-    });
-    List {
-        columns: &[("CONTAINER", "Name"), ("BYTES", "Bytes"), ("WRITTEN", "Written")],
-        rows: containers.collect(),
-    }
-    .show(None)
-}
-
 pub(super) const PRUNE: Syntax = Syntax {
     flags: &[
         switch("all", "All images that no container uses, not only nameless ones").or('a'),
+        FILTER,
         switch("force", "Do not ask").or('f'),
     ],
     ..plain("system prune", "Remove containers that have ended, images nobody uses, and garbage.")
 };
 
 pub(super) fn prune(typed: &Typed, caller: &Caller) -> Done {
-    confirm(typed, "This removes all containers that have ended, and images that no container uses.")?;
-    let pruned = caller.engine()?.prune(Prune { all: typed.is_on("all") })?;
-    if !pruned.containers.is_empty() {
-        line(&format!("Deleted Containers:\n{}\n", pruned.containers.join("\n")))?;
-    }
-    if !pruned.images.is_empty() {
-        let lines: Vec<_> = pruned.images.iter().map(removed_line).collect();
-        line(&format!("Deleted Images:\n{}\n", lines.join("\n")))?;
-    }
-    line(&format!("Total reclaimed space: {}", size(pruned.collected.bytes)))?;
-    Ok(0)
-}
-
-/// Asks, unless `--force` says not to.
-pub(super) fn confirm(typed: &Typed, what: &str) -> Result<(), Failure> {
-    if typed.is_on("force") {
-        return Ok(());
-    }
-    std::io::stdout()
-        .write_all(format!("WARNING! {what}\nAre you sure you want to continue? [y/N] ").as_bytes())?;
-    std::io::stdout().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    match matches!(answer.trim(), "y" | "Y" | "yes") {
-        true => Ok(()),
-        false => Err(Mistake::new("nothing was removed").into()),
-    }
+    let what = wanted(typed)?;
+    let images = match what.all {
+        true => "all images without at least one container associated to them",
+        false => "all dangling images",
+    };
+    let garbage = "what a crash left, and layers that nothing uses";
+    let list = format!("This will remove:\n  - all stopped containers\n  - {images}\n  - {garbage}\n");
+    confirm(typed, &list)?;
+    tell_pruned(&caller.look()?.prune(&what)?)
 }
 
 pub(super) const CHECK: Syntax = Syntax {
@@ -196,7 +86,7 @@ pub(super) const CHECK: Syntax = Syntax {
 /// 0 when all is well, 1 when something was found that is still there.
 pub(super) fn check(typed: &Typed, caller: &Caller) -> Done {
     let repair = typed.is_on("repair");
-    let found = caller.engine()?.check(repair)?;
+    let found = caller.look()?.check(repair)?;
     for finding in &found {
         let mended = if repair && finding.is_garbage() { "removed: " } else { "" };
         line(&format!("{mended}{finding}"))?;

@@ -1,9 +1,10 @@
 //! What lies in an archive: documents in memory, layers where they can be read or unpacked already.
 
-use super::{from_io, with_space_hint};
-use crate::Engine;
+use super::intake::Intake;
+use super::{from_io, from_layer, source, with_space_hint};
 use crate::error::{Error, Kind, Result};
 use layer::{Applied, Compression, Decoder};
+use oci::Digest;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -11,11 +12,12 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
-use store::Shared;
 
-/// Documents are kept in memory: at most so large each, and so many bytes together.
+/// Documents are kept in memory, at most so large each; together they share it with the decoders of layers.
 const DOCUMENT: u64 = 8 << 20;
-const DOCUMENTS: u64 = 48 << 20;
+
+/// So many commas in one document: what is made of it takes some hundred bytes for each, at worst.
+const VALUES: usize = 100_000;
 
 /// What a member costs beside its name and bytes: entries of tables.
 const MEMBER: u64 = 256;
@@ -27,10 +29,9 @@ const HEADERS: u64 = 1 << 20;
 const HEAD: usize = 512;
 
 /// The members of an archive by their names, cleaned.
-#[derive(Default)]
-pub(super) struct Archive {
+pub(super) struct Archive<'a> {
+    intake: &'a Intake<'a>,
     documents: HashMap<String, Vec<u8>>,
-    held: u64,
     /// Members too large for a document: no harm until one is needed.
     oversized: HashSet<String>,
     layers: HashMap<String, Member>,
@@ -48,21 +49,25 @@ pub(super) enum Member {
     Passed(Box<Result<Applied>>),
 }
 
-impl Archive {
+impl<'a> Archive<'a> {
+    fn new(intake: &'a Intake<'a>) -> Self {
+        let (documents, oversized, layers, links) = Default::default();
+        Self { intake, documents, oversized, layers, links, file: None }
+    }
+
     /// Looks through an archive's file by seeking; a compressed one is a stream.
-    pub(super) fn of_file(engine: &Engine, shared: &Shared, path: &Path) -> Result<Self> {
+    pub(super) fn of_file(intake: &'a Intake<'a>, path: &Path, tell: fn(&str)) -> Result<Self> {
         let what = || format!("read `{}`", path.display());
-        let mut file =
-            File::open(path).map_err(|error| from_io(error, format!("open `{}`", path.display())))?;
+        let mut file = source::open_file(path, tell)?;
         let mut head = [0; HEAD];
         let length = read_head(&mut file, &mut head).map_err(|error| from_io(error, what()))?;
         let seekable = file.seek(SeekFrom::Start(0)).is_ok();
         if !seekable || Compression::detect(&head[..length]) != Compression::None {
             // What was read of a pipe does not come again; of a file nothing has gone.
             let read = if seekable { 0 } else { length };
-            return Self::of_stream(engine, shared, head[..read].chain(file), &what());
+            return Self::of_stream(intake, head[..read].chain(file), &what());
         }
-        let mut archive = Self::default();
+        let mut archive = Self::new(intake);
         let mut end = 0;
         let (metered, allowance) = Metered::new(BufReader::new(&file));
         let mut tar = tar::Archive::new(metered);
@@ -85,16 +90,16 @@ impl Archive {
     }
 
     /// Takes a stream as it comes: whatever looks like a layer is unpacked, since it will not come again.
-    pub(super) fn of_stream(engine: &Engine, shared: &Shared, stream: impl Read, what: &str) -> Result<Self> {
-        let decoded = decode(stream).map_err(|error| corrupt(error, what.to_owned()))?;
-        let mut archive = Self::default();
+    pub(super) fn of_stream(intake: &'a Intake<'a>, stream: impl Read, what: &str) -> Result<Self> {
+        let decoded = decode(intake, stream, what)?;
+        let mut archive = Self::new(intake);
         let (metered, allowance) = Metered::new(decoded);
         let mut tar = tar::Archive::new(metered);
         let mut entries = tar.entries().map_err(|error| corrupt(error, what.to_owned()))?;
         while let Some(entry) = allowance.granted(HEADERS, || entries.next()) {
             let mut entry = entry.map_err(|error| corrupt(error, what.to_owned()))?;
             let unpack = |bytes: &mut dyn Read, name: &str| {
-                Member::Passed(Box::new(engine.ingest(shared, bytes, &format!("layer `{name}`"))))
+                Member::Passed(Box::new(intake.ingest(bytes, &format!("layer `{name}`"))))
             };
             archive
                 .take(&mut entry, unpack)
@@ -144,7 +149,8 @@ impl Archive {
 
     fn hold(&mut self, name: String, mut bytes: Vec<u8>, rest: &mut impl Read) -> std::io::Result<()> {
         rest.take(DOCUMENT).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > DOCUMENT {
+        let values = bytes.iter().filter(|byte| **byte == b',').count();
+        if bytes.len() as u64 > DOCUMENT || values > VALUES {
             self.oversized.insert(name);
             return Ok(());
         }
@@ -156,16 +162,15 @@ impl Archive {
 
     /// Counts what is held in memory.
     fn charge(&mut self, bytes: u64) -> std::io::Result<()> {
-        self.held += bytes;
-        match self.held > DOCUMENTS {
-            true => Err(too_large(format!("more than {DOCUMENTS} bytes of names and documents"))),
-            false => Ok(()),
-        }
+        self.intake
+            .memory()
+            .keep(bytes, "what is known of the archive's members")
+            .map_err(std::io::Error::other)
     }
 
     /// An OCI layout directory.
-    pub(super) fn of_directory(path: &Path) -> Result<Self> {
-        let mut archive = Self::default();
+    pub(super) fn of_directory(intake: &'a Intake<'a>, path: &Path) -> Result<Self> {
+        let mut archive = Self::new(intake);
         let top = ["index.json", "oci-layout", "manifest.json", "repositories"].map(|name| path.join(name));
         let blobs = std::fs::read_dir(path.join("blobs")).into_iter().flatten().flatten();
         let blobs =
@@ -203,37 +208,56 @@ impl Archive {
     /// A document that must be there.
     pub(super) fn needed(&self, name: &str) -> Result<&[u8]> {
         self.document(name).ok_or_else(|| match self.oversized.contains(self.resolve(name)) {
-            true => Error::new(Kind::Limit, format!("`{name}` is larger than {DOCUMENT} bytes")),
+            true => Error::new(
+                Kind::Limit,
+                format!("`{name}` is larger than {DOCUMENT} bytes, or has more than {VALUES} values"),
+            ),
             false => Error::new(Kind::Corrupt, format!("the archive lacks `{name}`")),
         })
     }
 
     /// Unpacks a layer, or says what came of it when it passed.
-    pub(super) fn layer(&self, engine: &Engine, shared: &Shared, name: &str) -> Result<Applied> {
-        let name = self.resolve(name);
-        let what = format!("layer `{name}`");
-        match self.layers.get(name) {
-            None => Err(Error::new(Kind::Corrupt, format!("the archive lacks {what}"))),
-            Some(Member::At { offset, size }) => {
-                let file =
-                    self.file.as_ref().ok_or_else(|| Error::new(Kind::Failed, "the archive is closed"))?;
-                engine.ingest(shared, Section { file, offset: *offset, left: *size }, &what)
-            }
-            Some(Member::File(path)) => {
-                let file = File::open(path).map_err(|error| from_io(error, format!("open {what}")))?;
-                engine.ingest(shared, file, &what)
-            }
+    pub(super) fn layer(&self, name: &str) -> Result<Applied> {
+        let what = format!("layer `{}`", self.resolve(name));
+        match self.layers.get(self.resolve(name)) {
             Some(Member::Passed(result)) => match &**result {
                 Ok(applied) => Ok(applied.clone()),
-                Err(error) => Err(with_space_hint(
+                Err(error) => Err(self.intake.with_memory_hint(with_space_hint(
                     Error::new(*error.kind(), format!("unpack {what}")).caused_by(crate::error::chain(error)),
-                )),
+                ))),
             },
+            _ => self.intake.ingest(self.open(name)?, &what),
+        }
+    }
+
+    /// Keeps a layer as it came; its digest.
+    pub(super) fn keep(&self, name: &str) -> Result<Digest> {
+        match self.layers.get(self.resolve(name)) {
+            Some(Member::Passed(_)) => self.layer(name).map(|applied| applied.digest),
+            _ => self.intake.keep(self.open(name)?, &format!("layer `{}`", self.resolve(name))),
+        }
+    }
+
+    /// A layer's bytes, of what did not pass.
+    fn open(&self, name: &str) -> Result<Box<dyn Read + '_>> {
+        let name = self.resolve(name);
+        match (self.layers.get(name), &self.file) {
+            (Some(Member::At { offset, size }), Some(file)) => {
+                Ok(Box::new(Section { file, offset: *offset, left: *size }))
+            }
+            (Some(Member::File(path)), _) => {
+                let file =
+                    File::open(path).map_err(|error| from_io(error, format!("open layer `{name}`")))?;
+                Ok(Box::new(file))
+            }
+            // docker takes a layer of no bytes at all for an empty one (moby issue 18170).
+            _ if self.document(name).is_some_and(<[u8]>::is_empty) => Ok(Box::new(std::io::empty())),
+            _ => Err(Error::new(Kind::Corrupt, format!("the archive lacks layer `{name}`"))),
         }
     }
 
     /// Old archives name the same layer twice by links.
-    fn resolve<'a>(&'a self, name: &'a str) -> &'a str {
+    fn resolve<'n>(&'n self, name: &'n str) -> &'n str {
         let mut name = name.trim_start_matches("./");
         for _ in 0..8 {
             let Some(target) = self.links.get(name) else { break };
@@ -318,12 +342,14 @@ fn too_large(what: String) -> std::io::Error {
 }
 
 /// Inflates a stream by what it begins with.
-fn decode(stream: impl Read) -> std::io::Result<impl Read> {
-    let mut buffered = BufReader::with_capacity(256 << 10, stream);
-    let head = std::io::BufRead::fill_buf(&mut buffered)?;
-    let compression = Compression::detect(head);
-    Decoder::new(buffered, compression, layer::Limits::default().decoder_memory)
-        .map_err(std::io::Error::other)
+fn decode<'a>(intake: &Intake<'_>, mut stream: impl Read + 'a, what: &str) -> Result<impl Read + 'a> {
+    let mut head = vec![0; Compression::HEAD];
+    let length = read_head(&mut stream, &mut head).map_err(|error| corrupt(error, what.to_owned()))?;
+    head.truncate(length);
+    let whole = std::io::Cursor::new(head.clone()).chain(stream);
+    let buffered = BufReader::with_capacity(256 << 10, whole);
+    Decoder::for_good(buffered, &head, intake.memory())
+        .map_err(|error| intake.with_memory_hint(from_layer(error, what.to_owned())))
 }
 
 fn read_head(input: &mut impl Read, head: &mut [u8]) -> std::io::Result<usize> {
@@ -369,11 +395,13 @@ fn clean(path: &Path) -> Option<String> {
 }
 
 fn corrupt(error: std::io::Error, what: String) -> Error {
-    match error.raw_os_error() {
-        Some(_) => from_io(error, what),
-        None if error.kind() == std::io::ErrorKind::FileTooLarge => {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<layer::Error>());
+    match (error.raw_os_error(), inner.map(layer::Error::kind)) {
+        (Some(_), _) => from_io(error, what),
+        (None, Some(layer::Kind::Memory)) => Error::new(Kind::Memory, what).caused_by(error),
+        (None, _) if error.kind() == std::io::ErrorKind::FileTooLarge => {
             Error::new(Kind::Limit, what).caused_by(error)
         }
-        None => Error::new(Kind::Corrupt, what).caused_by(error),
+        (None, _) => Error::new(Kind::Corrupt, what).caused_by(error),
     }
 }

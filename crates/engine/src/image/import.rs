@@ -1,5 +1,6 @@
 //! `import`: a root file system becomes an image of one layer.
 
+use super::intake::Intake;
 use super::{Source, digest_of};
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
@@ -43,11 +44,17 @@ impl Engine {
 
     fn import_rootfs(&self, source: &Source, request: Import, config: ContainerConfig) -> Result<ImageId> {
         let shared = self.store.share().map_err(from_store)?;
-        let applied = self.ingest(&shared, source.open()?, &source.to_string())?;
+        let intake = Intake::new(self, &shared)?;
+        let applied = intake.ingest(source.open(self.tell)?, &source.to_string())?;
+        if applied.compressed_size == 0 {
+            // An empty layer is one; of a root file system it is rather a command before the pipe that failed.
+            return Err(Error::new(Kind::Corrupt, format!("import `{source}`: there is nothing in it")));
+        }
+        let blobs = if intake.keeps_blobs() { vec![applied.digest] } else { Vec::new() };
         let bytes = image_config(&request, source, config, applied.diff_id).to_json();
         let id = ImageId(digest_of(&bytes));
         let names = request.name.map(Reference::with_default_tag).into_iter().collect();
-        let new = NewImage { id: id.clone(), config: bytes, manifest: None, blobs: Vec::new(), names };
+        let new = NewImage { id: id.clone(), config: bytes, manifest: None, blobs, names };
         self.store.put_image(&shared, new).map_err(from_store)?;
         Ok(id)
     }

@@ -15,8 +15,6 @@ pub struct Row {
     pub name: Option<Reference>,
     /// When it was built, by its own word; else when it came here.
     pub created: Timestamp,
-    /// How many containers were made from it.
-    pub containers: usize,
 }
 
 /// `--filter`, understood.
@@ -64,7 +62,7 @@ impl std::str::FromStr for Filter {
 }
 
 /// A time, or so long ago as a Go duration says.
-fn moment(text: &str) -> Result<Timestamp> {
+pub(crate) fn moment(text: &str) -> Result<Timestamp> {
     let seconds = || text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     let ago = || {
         let ns = oci::duration::parse(text).ok()?;
@@ -79,21 +77,14 @@ fn moment(text: &str) -> Result<Timestamp> {
 impl Engine {
     /// All images that pass every filter, newest first; one with several names several times.
     pub fn images(&self, filters: &[Filter]) -> Result<Vec<Row>> {
+        self.bury()?;
         let tags = self.store.tags().map_err(from_store)?;
-        let containers = self.store.containers().map_err(from_store)?;
         let mut rows = Vec::new();
         for image in self.store.images().map_err(from_store)? {
-            let containers =
-                containers.iter().filter(|container| container.record.image == *image.id()).count();
             let created = created(&image);
             let names: Vec<_> = names_of(&tags, image.id());
             let names = if names.is_empty() { vec![None] } else { names.into_iter().map(Some).collect() };
-            rows.extend(names.into_iter().map(|name| Row {
-                image: image.clone(),
-                name,
-                created,
-                containers,
-            }));
+            rows.extend(names.into_iter().map(|name| Row { image: image.clone(), name, created }));
         }
         for filter in filters {
             self.narrow(&mut rows, filter)?;
@@ -150,7 +141,7 @@ pub(super) fn names_of(tags: &[Tag], id: &ImageId) -> Vec<Reference> {
     tags.iter().filter(|tag| tag.image == *id).map(|tag| tag.name.clone()).collect()
 }
 
-pub(super) fn created(image: &Image) -> Timestamp {
+pub(crate) fn created(image: &Image) -> Timestamp {
     let own = image.config().ok().and_then(|config| config.created?.parse().ok());
     own.unwrap_or(image.record.added)
 }

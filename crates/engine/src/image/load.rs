@@ -1,6 +1,7 @@
 //! `load`: images out of docker's archives of any age, OCI archives and OCI layout directories.
 
 use super::archive::Archive;
+use super::intake::Intake;
 use super::{Source, digest_of};
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
@@ -9,7 +10,7 @@ use oci::{
     Descriptor, DiffId, Digest, Document, ImageConfig, ImageId, Index, Manifest, Platform, Reference, RootFs,
 };
 use std::sync::Mutex;
-use store::{NewImage, Shared};
+use store::NewImage;
 
 /// What `load` was asked for.
 #[derive(Debug, Default)]
@@ -56,18 +57,31 @@ impl Engine {
     /// What was loaded, and whether layers may have been unpacked for nothing.
     fn load_all(&self, source: &Source, request: &Load) -> Result<(Vec<Loaded>, bool)> {
         let shared = self.store.share().map_err(from_store)?;
-        let archive = match source {
-            Source::File(path) if path.is_dir() => Archive::of_directory(path)?,
-            Source::File(path) => Archive::of_file(self, &shared, path)?,
-            other => Archive::of_stream(self, &shared, other.open()?, &format!("read `{other}`"))?,
-        };
-        let platform = request.platform.clone().unwrap_or_else(Platform::host);
-        let found = find(self, &shared, &archive, &platform, request.platform.is_some())?;
-        let loaded = found.into_iter().map(|image| self.load_one(&shared, &archive, image));
-        Ok((loaded.collect::<Result<_>>()?, archive.is_stream()))
+        let intake = Intake::new(self, &shared)?;
+        let done = read_all(&intake, source, request, self.tell);
+        done.map_err(|error| intake.with_memory_hint(error))
     }
+}
 
-    fn load_one(&self, shared: &Shared, archive: &Archive, found: Found) -> Result<Loaded> {
+fn read_all(
+    intake: &Intake<'_>,
+    source: &Source,
+    request: &Load,
+    tell: fn(&str),
+) -> Result<(Vec<Loaded>, bool)> {
+    let archive = match source {
+        Source::File(path) if path.is_dir() => Archive::of_directory(intake, path)?,
+        Source::File(path) => Archive::of_file(intake, path, tell)?,
+        other => Archive::of_stream(intake, other.open(tell)?, &format!("read `{other}`"))?,
+    };
+    let platform = request.platform.clone().unwrap_or_else(Platform::host);
+    let found = find(&archive, &platform, request.platform.is_some())?;
+    let loaded = found.into_iter().map(|image| intake.load_one(&archive, image));
+    Ok((loaded.collect::<Result<_>>()?, archive.is_stream()))
+}
+
+impl Intake<'_> {
+    fn load_one(&self, archive: &Archive<'_>, found: Found) -> Result<Loaded> {
         let config = ImageConfig::parse(&found.config).map_err(corrupt)?;
         let diff_ids = &config.rootfs.diff_ids;
         if diff_ids.len() != found.layers.len() {
@@ -78,7 +92,12 @@ impl Engine {
             );
             return Err(Error::new(Kind::Corrupt, what));
         }
-        self.unpack_all(shared, archive, &found.layers, diff_ids)?;
+        let mut blobs = self.unpack_all(archive, &found.layers, diff_ids)?;
+        if let Some(manifest) = found.manifest.as_ref().filter(|_| self.keeps_blobs()) {
+            blobs.push(self.keep(blob(archive, manifest)?, "the manifest")?);
+        }
+        blobs.sort_unstable();
+        blobs.dedup();
         sys::step!("engine.load.unpacked");
         let id = ImageId(digest_of(&found.config));
         let names = found.names.iter().map(Reference::familiar).collect();
@@ -86,31 +105,34 @@ impl Engine {
             id: id.clone(),
             config: found.config,
             manifest: found.manifest,
-            blobs: Vec::new(),
+            blobs,
             names: found.names,
         };
-        self.store.put_image(shared, new).map_err(from_store)?;
+        self.store.put_image(self.shared, new).map_err(from_store)?;
         Ok(Loaded { id, names })
     }
 
-    /// Several layers at once: they do not depend on each other.
+    /// Several layers at once: they do not depend on each other. The digests of those that are kept as they came.
     fn unpack_all(
         &self,
-        shared: &Shared,
-        archive: &Archive,
+        archive: &Archive<'_>,
         layers: &[(String, Option<Digest>)],
         ids: &[DiffId],
-    ) -> Result<()> {
+    ) -> Result<Vec<Digest>> {
         let left = Mutex::new(layers.iter().zip(ids));
+        let kept = Mutex::new(Vec::new());
         let work = || -> Result<()> {
             loop {
                 let next = left.lock().map_err(|_| Error::new(Kind::Failed, "unpack layers"))?.next();
                 let Some(((name, digest), diff_id)) = next else { return Ok(()) };
-                let unpacked = self.unpack(shared, archive, name, digest.as_ref(), diff_id);
+                let unpacked = self.unpack(archive, name, digest.as_ref(), diff_id);
                 if unpacked.is_err() {
                     // The image is lost: the other workers need not go on.
                     left.lock().iter_mut().for_each(|left| left.by_ref().for_each(drop));
                 }
+                kept.lock()
+                    .iter_mut()
+                    .for_each(|kept| kept.extend(unpacked.as_ref().ok().cloned().flatten()));
                 unpacked?;
             }
         };
@@ -122,40 +144,39 @@ impl Engine {
                 .into_iter()
                 .map(|other| other.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "unpack layers"))));
             others.fold(mine, Result::and)
-        })
+        })?;
+        Ok(kept.into_inner().unwrap_or_default())
     }
 
+    /// Unpacks a layer that is not there yet. Its digest if it is kept as it came.
     fn unpack(
         &self,
-        shared: &Shared,
-        archive: &Archive,
+        archive: &Archive<'_>,
         name: &str,
         digest: Option<&Digest>,
         diff_id: &DiffId,
-    ) -> Result<()> {
-        if self.store.layer(diff_id).map_err(from_store)?.is_some() {
-            return Ok(());
-        }
-        let applied = archive.layer(self, shared, name)?;
+    ) -> Result<Option<Digest>> {
         let lie = |is: &Digest, said: &Digest| {
             Err(Error::new(Kind::Corrupt, format!("layer `{name}` has digest `{is}`, not `{said}`")))
         };
+        let is_there = self.store.layer(diff_id).map_err(from_store)?.is_some();
+        if is_there && !self.keeps_blobs() {
+            return Ok(None);
+        }
+        let (is, unpacked) = match is_there {
+            true => (archive.keep(name)?, diff_id.clone()),
+            false => archive.layer(name).map(|applied| (applied.digest, applied.diff_id))?,
+        };
         match digest {
-            Some(digest) if *digest != applied.digest => lie(&applied.digest, digest),
-            _ if applied.diff_id != *diff_id => lie(&applied.diff_id.0, &diff_id.0),
-            _ => Ok(()),
+            Some(digest) if *digest != is => lie(&is, digest),
+            _ if unpacked != *diff_id => lie(&unpacked.0, &diff_id.0),
+            _ => Ok(self.keeps_blobs().then_some(is)),
         }
     }
 }
 
 /// The images of an archive, by the document that lists them.
-fn find(
-    engine: &Engine,
-    shared: &Shared,
-    archive: &Archive,
-    platform: &Platform,
-    asked: bool,
-) -> Result<Vec<Found>> {
+fn find(archive: &Archive<'_>, platform: &Platform, asked: bool) -> Result<Vec<Found>> {
     let index = archive.document("index.json");
     if let Some(list) = archive.document("manifest.json") {
         let images = ArchiveImage::parse(list).map_err(corrupt)?;
@@ -176,7 +197,7 @@ fn find(
         return of_oci(archive, &index, platform, asked, &[]);
     }
     if let Some(list) = archive.document("repositories") {
-        return of_v1(engine, shared, archive, &Repositories::parse(list).map_err(corrupt)?);
+        return of_v1(archive, &Repositories::parse(list).map_err(corrupt)?);
     }
     Err(Error::new(
         Kind::Corrupt,
@@ -185,7 +206,7 @@ fn find(
     .with_hint("`hull import` takes the tar of a root file system"))
 }
 
-fn of_docker(archive: &Archive, image: ArchiveImage) -> Result<Found> {
+fn of_docker(archive: &Archive<'_>, image: ArchiveImage) -> Result<Found> {
     let config = archive.needed(&image.config)?.to_vec();
     verify(&image.config, &config)?;
     let names = image
@@ -214,7 +235,7 @@ fn verify(name: &str, bytes: &[u8]) -> Result<()> {
 
 /// Every image of an index, and of an index in it the one for the platform.
 fn of_oci(
-    archive: &Archive,
+    archive: &Archive<'_>,
     index: &Index,
     platform: &Platform,
     asked: bool,
@@ -240,7 +261,7 @@ fn of_oci(
 }
 
 fn of_manifest(
-    archive: &Archive,
+    archive: &Archive<'_>,
     descriptor: &Descriptor,
     manifest: Manifest,
     names: Vec<Reference>,
@@ -261,7 +282,7 @@ fn of_manifest(
     })
 }
 
-fn parse_document(archive: &Archive, descriptor: &Descriptor) -> Result<Document> {
+fn parse_document(archive: &Archive<'_>, descriptor: &Descriptor) -> Result<Document> {
     Document::parse(blob(archive, &descriptor.digest)?).map_err(corrupt)
 }
 
@@ -293,16 +314,11 @@ const V1_LAYERS: usize = 500;
 
 /// Archives from before docker 1.10: a directory for each layer, with a parent. The configuration that such an image
 /// lacks is put together as docker does.
-fn of_v1(
-    engine: &Engine,
-    shared: &Shared,
-    archive: &Archive,
-    repositories: &Repositories,
-) -> Result<Vec<Found>> {
+fn of_v1(archive: &Archive<'_>, repositories: &Repositories) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     for (name, tags) in &repositories.0 {
         for (tag, id) in tags {
-            let mut image = of_v1_image(engine, shared, archive, id)?;
+            let mut image = of_v1_image(archive, id)?;
             image.names = vec![format!("{name}:{tag}").parse().map_err(corrupt)?];
             found.push(image);
         }
@@ -310,7 +326,7 @@ fn of_v1(
     Ok(found)
 }
 
-fn of_v1_image(engine: &Engine, shared: &Shared, archive: &Archive, top: &str) -> Result<Found> {
+fn of_v1_image(archive: &Archive<'_>, top: &str) -> Result<Found> {
     let (mut chain, mut next) = (Vec::new(), Some(top.to_owned()));
     while let Some(id) = next.take() {
         if chain.len() == V1_LAYERS {
@@ -323,8 +339,7 @@ fn of_v1_image(engine: &Engine, shared: &Shared, archive: &Archive, top: &str) -
     }
     chain.reverse();
     let layers: Vec<_> = chain.iter().map(|(id, _)| (format!("{id}/layer.tar"), None)).collect();
-    let diff_ids =
-        layers.iter().map(|(name, _)| archive.layer(engine, shared, name).map(|applied| applied.diff_id));
+    let diff_ids = layers.iter().map(|(name, _)| archive.layer(name).map(|applied| applied.diff_id));
     let rootfs = RootFs { diff_ids: diff_ids.collect::<Result<_>>()?, ..RootFs::default() };
     let history: Vec<_> = chain.iter().map(|(_, image)| image.history()).collect();
     let config =

@@ -11,7 +11,8 @@
 
 mod archive;
 mod import;
-mod list;
+mod intake;
+pub(crate) mod list;
 mod load;
 mod source;
 mod view;
@@ -24,32 +25,12 @@ pub use view::{HistoryRow, inspect};
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
-use layer::{Applied, Limits};
 use oci::{Digest, Platform};
 use sha2::{Digest as _, Sha256};
-use std::io::{Read, Write};
-use store::{Image, LayerMeta, LayerSource, Shared};
+use std::io::Write;
+use store::Image;
 
 impl Engine {
-    /// One pass over a layer's bytes: read, hashed, inflated, hashed and unpacked. Garbage until an image names it.
-    pub(crate) fn ingest(&self, shared: &Shared, input: impl Read, what: &str) -> Result<Applied> {
-        let draft = self.store.draft_layer(shared).map_err(from_store)?;
-        let applied = layer::apply(input, draft.dir(), &Limits::default())
-            .map_err(|error| from_layer(error, format!("unpack {what}")))?;
-        sys::step!("engine.ingest.unpacked");
-        let compressed = applied.compression != layer::Compression::None;
-        let source = compressed.then(|| LayerSource {
-            digest: applied.digest.clone(),
-            size: applied.compressed_size,
-            media_type: None,
-        });
-        let (tar_size, entries, file_bytes) = (applied.tar_size, applied.entries, applied.file_bytes);
-        let meta = LayerMeta { tar_size, entries, file_bytes, source };
-        draft.commit(&applied.diff_id, meta).map_err(from_store)?;
-        sys::step!("engine.ingest.committed");
-        Ok(applied)
-    }
-
     /// Does an image run on a platform?
     pub(crate) fn check_platform(&self, image: &Image, wanted: &Platform, name: &str) -> Result<()> {
         let has = image.config().map_err(from_store)?.platform();
@@ -70,6 +51,7 @@ pub(crate) fn from_layer(error: layer::Error, what: String) -> Error {
     let kind = match error.kind() {
         layer::Kind::Corrupt | layer::Kind::Truncated => Kind::Corrupt,
         layer::Kind::Limit => Kind::Limit,
+        layer::Kind::Memory => Kind::Memory,
         layer::Kind::NoSpace => Kind::NoSpace,
         layer::Kind::Unsupported => Kind::Unsupported,
         _ => Kind::Failed,

@@ -33,6 +33,11 @@ pub fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
 
 /// An archive as `docker save` of versions 1.10 to 24 writes it.
 pub fn docker_archive(name: &str, layers: &[Vec<u8>]) -> Vec<u8> {
+    docker_archive_of(name, layers, layers)
+}
+
+/// Likewise of layers that are packed in some way.
+pub fn docker_archive_of(name: &str, layers: &[Vec<u8>], packed: &[Vec<u8>]) -> Vec<u8> {
     let diff_ids: Vec<_> = layers.iter().map(|layer| format!("sha256:{}", sha256(layer))).collect();
     let config = serde_json::json!({
         "architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"]},
@@ -44,7 +49,7 @@ pub fn docker_archive(name: &str, layers: &[Vec<u8>]) -> Vec<u8> {
     let manifest =
         serde_json::json!([{"Config": config_name, "RepoTags": [name], "Layers": names}]).to_string();
     let mut tar = tar::Builder::new(Vec::new());
-    for (name, layer) in names.iter().zip(layers) {
+    for (name, layer) in names.iter().zip(packed) {
         file(&mut tar, name, 0o644, layer);
     }
     file(&mut tar, &config_name, 0o644, config.as_bytes());

@@ -9,7 +9,7 @@
 mod image;
 mod terminal;
 
-pub use image::{busybox, docker_archive, tar_of};
+pub use image::{busybox, docker_archive, docker_archive_of, tar_of};
 pub use terminal::Terminal;
 
 use std::io::Write;

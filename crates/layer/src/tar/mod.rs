@@ -120,11 +120,11 @@ impl<'a, R: BufRead> Reader<'a, R> {
     }
 
     /// The next header block; `None` at two zero blocks or at the stream's end between members, which
-    /// GNU tar and Go accept too.
+    /// GNU tar and Go accept too; so a stream of no bytes is an empty archive, as for docker.
     fn header(&mut self) -> Result<Option<[u8; BLOCK]>> {
         let mut block = [0; BLOCK];
         if !self.block(&mut block)? {
-            return if self.headers == 0 { Err(truncated(b"")) } else { Ok(None) };
+            return Ok(None);
         }
         if block.iter().all(|&b| b == 0) {
             return self.end();

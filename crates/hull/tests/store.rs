@@ -1,0 +1,158 @@
+//! What is kept: looked at, measured, pruned, checked.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use serde_json::Value;
+use support::{Sandbox, docker_archive, tar_of, text};
+
+#[test]
+fn who_only_looks_makes_nothing() {
+    let sandbox = Sandbox::empty();
+    let root = sandbox.path().join("none/root");
+    let hull = |args: &[&str]| sandbox.command(args).env("HULL_ROOT", &root).output().unwrap();
+    let commands: [&[&str]; 12] = [
+        &["images"],
+        &["ps", "-a"],
+        &["history", "x"],
+        &["image", "inspect", "x"],
+        &["inspect", "x"],
+        &["rm", "x"],
+        &["rmi", "x"],
+        &["tag", "x", "y"],
+        &["system", "df", "-v"],
+        &["system", "prune", "-f"],
+        &["system", "info"],
+        &["system", "check", "--repair"],
+    ];
+    for args in commands {
+        let done = hull(args);
+        let is_named = args.ends_with(&["x"]) || args[0] == "tag";
+        assert_eq!(done.status.success(), !is_named, "{args:?}: {}", text(&done.stderr));
+        assert!(!is_named || text(&done.stderr).to_lowercase().contains("no such"), "{args:?}");
+    }
+    assert_eq!(std::fs::read_dir(sandbox.path()).unwrap().count(), 0, "something was made");
+}
+
+/// Bytes by du(1).
+fn du(sandbox: &Sandbox) -> u64 {
+    let done = std::process::Command::new("du").args(["-s", "-B1"]).arg(sandbox.root()).output().unwrap();
+    text(&done.stdout).split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// A line of `system df`, by its type.
+fn line_of(sandbox: &Sandbox, kind: &str) -> Value {
+    let lines = sandbox.ok(&["system", "df", "--format", "json"]);
+    let mut lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.find(|line| line["Type"] == kind).unwrap()
+}
+
+#[test]
+fn shared_and_own_bytes_are_told_apart_and_the_sum_is_dus() {
+    let sandbox = Sandbox::empty();
+    let (base, own) = (tar_of(&[("base", &[1; 100_000])]), tar_of(&[("own", &[2; 300_000])]));
+    for (name, layers) in [("small:1", vec![base.clone()]), ("large:1", vec![base, own])] {
+        let done = sandbox.hull_with_input(&["load"], &docker_archive(name, &layers));
+        assert!(done.status.success(), "{}", text(&done.stderr));
+    }
+    let all: Value = serde_json::from_str(&sandbox.ok(&["system", "df", "-v", "--format", "json"])).unwrap();
+    let image = |name: &str| {
+        let images = all["Images"].as_array().unwrap();
+        let image = images.iter().find(|image| image["Repository"] == name).unwrap();
+        (image["SharedBytes"].as_u64().unwrap(), image["UniqueBytes"].as_u64().unwrap())
+    };
+    let ((shared, none), (also, own)) = (image("small"), image("large"));
+    assert!(shared == also && none == 0 && shared >= 100_000 && (300_000..400_000).contains(&own));
+    let images = line_of(&sandbox, "Images");
+    assert_eq!(images["Bytes"].as_u64(), Some(shared + own), "a shared layer counts once");
+    assert_eq!(images["ReclaimableBytes"], images["Bytes"], "nothing is used: all of it can go");
+    assert_eq!(line_of(&sandbox, "Total")["Bytes"].as_u64(), Some(du(&sandbox)));
+    let table = sandbox.ok(&["system", "df", "-v"]);
+    for heading in ["Images space usage:", "SHARED SIZE", "UNIQUE SIZE", "Containers space usage:"] {
+        assert!(table.contains(heading), "{table}");
+    }
+    // With a container on it, the image's layers stay whatever is pruned.
+    let made = sandbox.hull(&["run", "small:1", "/none"]);
+    assert_eq!(made.status.code(), Some(127), "{}", text(&made.stderr));
+    assert_eq!(line_of(&sandbox, "Images")["ReclaimableBytes"].as_u64(), Some(own));
+    sandbox.assert_clean();
+}
+
+#[test]
+fn a_prune_tells_what_went_and_how_much() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["run", "--name", "one", "bb", "sh", "-c", "head -c 200000 /dev/urandom > /x"]);
+    sandbox.ok(&["run", "--name", "two", "--label", "keep=yes", "bb", "true"]);
+    let id = sandbox.ok(&["inspect", "-f", "{{.Id}}", "one"]);
+    let told = sandbox.ok(&["container", "prune", "-f", "--filter", "label!=keep"]);
+    assert!(told.starts_with(&format!("Deleted Containers:\n{id}\nTotal reclaimed space: 2")), "{told}");
+    assert!(told.ends_with("kB\n"), "{told}");
+    assert_eq!(sandbox.ok(&["ps", "-a", "--format", "{{.Names}}"]), "two\n");
+    let none = "Total reclaimed space: 0B\n";
+    assert_eq!(sandbox.ok(&["container", "prune", "-f", "--filter", "until=1h"]), none);
+    assert_eq!(sandbox.ok(&["image", "prune", "-af"]), none, "a container uses it");
+    sandbox.ok(&["container", "prune", "-f", "--filter", "label=keep=yes"]);
+    let image = sandbox.ok(&["image", "inspect", "-f", "{{.Id}}", "bb"]);
+    let before = du(&sandbox);
+    let told = sandbox.ok(&["image", "prune", "-af"]);
+    let gone = before - du(&sandbox);
+    assert!(told.starts_with(&format!("Deleted Images:\nuntagged: bb:latest\ndeleted: {image}")), "{told}");
+    assert!(told.contains(&format!("Total reclaimed space: {}", human(gone))), "{gone}: {told}");
+    let (code, told) = sandbox.fails(&["system", "prune", "-f", "--filter", "until=x"]);
+    assert!(code == 1 && told.contains("invalid filter"), "{told}");
+    sandbox.assert_clean();
+}
+
+/// Bytes in docker's words, for a number of megabytes.
+fn human(bytes: u64) -> String {
+    format!("{:.2}MB", bytes as f64 / 1e6).replacen("0MB", "MB", 1)
+}
+
+#[test]
+fn who_does_not_say_yes_keeps_all() {
+    let sandbox = Sandbox::new();
+    for (args, words) in [
+        (&["system", "prune", "--filter", "label=x"][..], "  - all stopped containers\n"),
+        (&["container", "prune"], "This will remove all stopped containers."),
+        (&["image", "prune"], "This will remove all dangling images."),
+        (&["image", "prune", "-a"], "without at least one container associated to them."),
+    ] {
+        let done = sandbox.hull_with_input(args, b"n\n");
+        let asked = text(&done.stdout);
+        assert!(asked.starts_with("WARNING! ") && asked.contains(words), "{asked}");
+        assert!(asked.ends_with("Are you sure you want to continue? [y/N] "), "{asked}");
+        assert_eq!(asked.contains("  - label=x\n"), args.contains(&"label=x"));
+        assert_eq!(done.status.code(), Some(1));
+    }
+    assert_eq!(sandbox.ok(&["images", "-q"]).lines().count(), 1);
+    let done = sandbox.hull_with_input(&["system", "prune", "-a"], b"y\n");
+    assert!(done.status.success());
+    assert_eq!(sandbox.ok(&["images", "-q"]), "");
+    sandbox.assert_clean();
+}
+
+#[test]
+fn damaged_records_are_told_in_a_line_and_the_rest_works() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["run", "--name", "kept", "bb", "true"]);
+    let write = |path: &str| std::fs::write(sandbox.root().join(path), "{").unwrap();
+    ["images/x.json", "refs/y"].iter().for_each(|path| write(path));
+    std::fs::create_dir(sandbox.root().join("containers/z")).unwrap();
+    for args in [&["images"][..], &["ps", "-a"], &["system", "df"], &["run", "--rm", "bb", "true"]] {
+        let done = sandbox.hull(args);
+        assert!(done.status.success(), "{args:?}: {}", text(&done.stderr));
+        for line in text(&done.stderr).lines() {
+            assert!(line.starts_with("warning: `") && line.contains("is damaged"), "{args:?}: {line}");
+        }
+    }
+    let told = text(&sandbox.hull(&["images"]).stderr);
+    assert!(told.contains("`images/x.json`") && told.contains("`refs/y`"), "{told}");
+    let (code, _) = sandbox.fails(&["system", "check"]);
+    assert_eq!(code, 1);
+    let found = sandbox.ok(&["system", "check", "--repair"]);
+    assert_eq!(found.lines().filter(|line| line.starts_with("removed: ")).count(), 3, "{found}");
+    assert_eq!(sandbox.ok(&["ps", "-a", "--format", "{{.Names}}"]), "kept\n");
+    assert!(sandbox.hull(&["images"]).stderr.is_empty());
+    sandbox.assert_clean();
+}
