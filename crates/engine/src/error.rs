@@ -76,6 +76,6 @@ pub(crate) fn from_runtime(error: runtime::Error) -> Error {
         Runtime::NotFound => Kind::ProgramNotFound,
         Runtime::NotExecutable => Kind::ProgramNotExecutable,
         Runtime::NoSpace => Kind::NoSpace,
-        Runtime::NotMappable | Runtime::Cgroup | Runtime::Kernel => Kind::Failed,
+        Runtime::NotMappable | Runtime::Cgroup | Runtime::Hook | Runtime::Kernel => Kind::Failed,
     })
 }

@@ -40,6 +40,8 @@ pub(crate) enum Tag {
     Ready,
     /// To the child: go on.
     Proceed,
+    /// From the child: all is mounted, the root is not entered.
+    Prepared,
 }
 
 /// One end.
@@ -148,6 +150,7 @@ impl Tag {
             Self::Listener,
             Self::Ready,
             Self::Proceed,
+            Self::Prepared,
         ];
         all.into_iter().find(|tag| *tag as u8 == number)
     }

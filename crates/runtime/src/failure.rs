@@ -39,6 +39,7 @@ pub(crate) enum Step {
     Exec,
     ExecLookup,
     Gate,
+    Hook,
 }
 
 /// Every step, by number, in words.
@@ -75,6 +76,7 @@ const WORDS: &[(Step, &str)] = &[
     (Step::Exec, "exec"),
     (Step::ExecLookup, "exec"),
     (Step::Gate, "wait for"),
+    (Step::Hook, ""),
 ];
 
 /// What went wrong in the child: a step, the kernel's word, and on what.
@@ -116,6 +118,7 @@ impl Failure {
     pub(crate) fn into_error(self) -> Error {
         match self.step {
             Step::Exec | Step::ExecLookup => self.into_exec_error(),
+            Step::Hook => Error::new(Kind::Hook, self.subject),
             Step::WorkDir if self.errno == Errno::ACCESS => {
                 Error::new(Kind::NotExecutable, self.what()).caused_by(self.errno)
             }

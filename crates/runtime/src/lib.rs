@@ -27,8 +27,10 @@ mod bind;
 mod channel;
 mod child;
 mod dev;
+mod enter;
 mod failure;
 mod gate;
+mod hook;
 mod listener;
 mod netdev;
 mod overlay;
@@ -37,7 +39,9 @@ mod rdt;
 mod running;
 mod start;
 
+pub use enter::Enter;
 pub use gate::Gate;
+pub use hook::{Hooks, Moment};
 pub use listener::hand_over;
 pub use overlay::{Overlay, Rootfs};
 pub use plan::{Listener, OPTIONAL_ID_MAP, Plan};
@@ -62,6 +66,8 @@ pub enum Kind {
     NoSpace,
     /// A control group refused.
     Cgroup,
+    /// A hook failed.
+    Hook,
     /// Any other refusal of the kernel.
     Kernel,
 }

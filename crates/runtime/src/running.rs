@@ -35,6 +35,8 @@ pub enum Event {
     /// The descriptor that hears of the calls the filter hands on; it goes to [`Plan::listener`](crate::Plan::listener),
     /// with [`hand_over`](crate::hand_over).
     Listener(OwnedFd),
+    /// All is mounted and its root is not entered: the moment of hooks; it goes on with [`Running::let_go`].
+    Prepared,
     /// All but the program is done; it goes on with [`Running::let_go`].
     Ready,
 }
@@ -119,6 +121,7 @@ impl Running {
                 None => Err(refused(Errno::PROTO, "receive the filter's listener".into())),
             },
             Some(message) if message.tag == Tag::Ready => Ok(Event::Ready),
+            Some(message) if message.tag == Tag::Prepared => Ok(Event::Prepared),
             Some(message) => {
                 self.channel = None;
                 let failure = Failure::decode(&message.payload);

@@ -4,6 +4,7 @@ use crate::channel::{Channel, Tag};
 use crate::child::{AFTER_MAP, Child};
 use crate::failure::Failure;
 use crate::gate::Gate;
+use crate::hook::Hooks;
 use crate::overlay::{Mapped, Rootfs, as_root_of, hold};
 use crate::plan::{Join, Plan};
 use crate::running::Running;
@@ -51,6 +52,8 @@ pub struct Manner {
     pub no_pivot: bool,
     /// The program keeps the caller's session keyring.
     pub keeps_keyring: bool,
+    /// The container's hooks; those of the runtime's namespaces are the caller's to run.
+    pub hooks: Option<Hooks>,
 }
 
 /// Whose a container is.
@@ -169,7 +172,7 @@ impl Plan {
 
     /// What a process in a user namespace may not raise for itself. The limits themselves come last of all: until
     /// then the child is the runtime, whose descriptors and memory are not the program's.
-    fn set_limits(&self, pid: Pid) -> Result<()> {
+    pub(crate) fn set_limits(&self, pid: Pid) -> Result<()> {
         for &(resource, soft, hard) in &self.process.rlimits {
             let now = rustix::process::getrlimit(resource);
             if now.maximum.is_some_and(|most| most < hard) {
@@ -238,7 +241,7 @@ fn write_proc(pid: Pid, name: &str, text: &str) -> Result<()> {
 }
 
 /// Ends a container that was born and cannot live. Its own reason, if it gave one, is the better error.
-fn give_up(mut running: Running, error: Error) -> Error {
+pub(crate) fn give_up(mut running: Running, error: Error) -> Error {
     let _ = running.kill(rustix::process::Signal::KILL.as_raw());
     let error = match running.event() {
         Ok(crate::Event::Failed(own)) => own,

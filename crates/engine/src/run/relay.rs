@@ -172,7 +172,7 @@ impl Relay<'_> {
     fn hear_child(&mut self) -> Result<()> {
         match self.running.event().map_err(from_runtime)? {
             // No profile of docker's names a listener, and without one the plan takes none that notifies.
-            Event::Executed | Event::Ready | Event::Listener(_) => {}
+            Event::Executed | Event::Prepared | Event::Ready | Event::Listener(_) => {}
             Event::Failed(error) => self.failure = Some(from_runtime(error)),
             Event::Terminal(master) => self.take_terminal(master)?,
         }

@@ -4,6 +4,7 @@
 //! decision of its own: whatever is not in the plan does not happen.
 
 mod device;
+mod entering;
 mod identity;
 mod joining;
 mod mounts;
@@ -15,6 +16,7 @@ pub(crate) use mounts::{change, make_file_system};
 
 use crate::channel::{Channel, Tag};
 use crate::failure::{Failure, Step};
+use crate::hook::{Hooks, Moment};
 use crate::plan::{MemoryPlan, Plan, Sysctl};
 use crate::start::{Bond, Manner, Stdio};
 use rustix::fd::OwnedFd;
@@ -72,7 +74,7 @@ impl Child<'_> {
             sys::process::exit_now(125)
         };
         sys::step!("runtime.child.mounts-received");
-        let entered = root::enter(self.plan, sent, prepared, !self.manner.no_pivot)?;
+        let entered = self.enter_root(sent, prepared)?;
         self.set_names()?;
         self.set_sysctls(proc.as_ref())?;
         let console = streams::console(self.plan, &entered.root, &self.stdio, &self.channel)?;
@@ -81,8 +83,38 @@ impl Child<'_> {
         self.become_user(proc.as_ref(), console)?;
         sys::step!("runtime.child.before-exec");
         self.leave_maker()?;
+        self.run_hooks(Moment::StartContainer)?;
         identity::install_last_filter(self.plan, &self.channel)?;
         Err(self.exec())
+    }
+
+    fn enter_root(&self, sent: Vec<OwnedFd>, prepared: mounts::Prepared) -> Result<root::Root> {
+        let early = [Moment::Prestart, Moment::CreateRuntime, Moment::CreateContainer];
+        let hooks = self.manner.hooks.as_ref().filter(|hooks| hooks.has(&early));
+        let place = hooks.map(Hooks::root);
+        root::enter(self.plan, sent, prepared, (!self.manner.no_pivot, place), || {
+            if hooks.is_some_and(|hooks| hooks.has(&early[..2])) {
+                self.channel.send(Tag::Prepared, &[]).during(Step::Gate, "its maker")?;
+                self.await_maker()?;
+            }
+            self.run_hooks(Moment::CreateContainer)
+        })
+    }
+
+    fn run_hooks(&self, moment: Moment) -> Result<()> {
+        let Some(hooks) = &self.manner.hooks else { return Ok(()) };
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        hooks
+            .run(moment, Some(pid))
+            .map_err(|error| Failure::new(Step::Hook, Errno::CANCELED, error.to_string()))
+    }
+
+    /// Waits for the maker to say: go on. If it died, nobody is left to go on for.
+    fn await_maker(&self) -> Result<()> {
+        match self.channel.receive().during(Step::Receive, "the maker's word")? {
+            Some(_) => Ok(()),
+            None => sys::process::exit_now(125),
+        }
     }
 
     /// Where labels and settings are written: out of sight of everybody, or the host's, as it still is.
@@ -106,9 +138,7 @@ impl Child<'_> {
     fn leave_maker(&self) -> Result<()> {
         let Bond::Free(gate) = &self.manner.bond else { return Ok(()) };
         self.channel.send(Tag::Ready, &[]).during(Step::Gate, "its maker")?;
-        if self.channel.receive().during(Step::Receive, "the maker's word")?.is_none() {
-            sys::process::exit_now(125)
-        }
+        self.await_maker()?;
         let Some(gate) = gate else { return Ok(()) };
         // It may be long: nobody's pipe or lock is held open meanwhile.
         let first_own = 3 + i32::from(self.manner.kept);

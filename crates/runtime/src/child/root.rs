@@ -28,23 +28,32 @@ pub(super) fn leave_hosts_mounts() -> Result<()> {
 }
 
 /// Makes the first of the sent mounts the root, with all other mounts and the devices in it. The old root stays, below
-/// `.`, until [`finish`].
-pub(super) fn enter(plan: &Plan, sent: Vec<OwnedFd>, prepared: Prepared, pivots: bool) -> Result<Root> {
+/// `.`, until [`finish`]. `before` acts when all is mounted and nothing entered; who must find the root then gives its
+/// `place` on the host.
+pub(super) fn enter(
+    plan: &Plan,
+    sent: Vec<OwnedFd>,
+    prepared: Prepared,
+    (pivots, place): (bool, Option<&Path>),
+    before: impl FnOnce() -> Result<()>,
+) -> Result<Root> {
     let mut sent = sent.into_iter();
     let root =
         sent.next().ok_or_else(|| Failure::new(Step::Receive, Errno::PROTO, "the root file system"))?;
-    let entered = (|| {
-        // Onto `/`, then below it: no mount point is needed.
-        let slash = openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-        mount::attach(&root, &slash)?;
-        rustix::process::fchdir(&root)?;
-        // A root on a ramdisk cannot be moved: there the new one stays over it, for this process and its own.
-        if pivots { rustix::process::pivot_root(c".", c".") } else { rustix::process::chroot(c".") }
-    })();
-    entered.during(Step::EnterRoot, "/")?;
+    // Onto `/`, then below it: no mount point is needed.
+    openat(CWD, place.unwrap_or(Path::new("/")), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .and_then(|slash| mount::attach(&root, &slash))
+        .during(Step::EnterRoot, "/")?;
     let Prepared { trees, null } = prepared;
     let late = attach_all(plan, &root, &mut sent, trees)?;
     device::make_all(plan, &root, &mut sent)?;
+    before()?;
+    let enter = || {
+        rustix::process::fchdir(&root)?;
+        // A root on a ramdisk cannot be moved: there the new one stays over it, for this process and its own.
+        if pivots { rustix::process::pivot_root(c".", c".") } else { rustix::process::chroot(c".") }
+    };
+    enter().during(Step::EnterRoot, "/")?;
     Ok(Root { root, late, null, pivoted: pivots })
 }
 

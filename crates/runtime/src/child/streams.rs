@@ -16,6 +16,21 @@ pub(super) fn console(
     stdio: &Stdio,
     channel: &Channel,
 ) -> Result<Option<OwnedFd>> {
+    let Some(slave) = terminal(plan, root, stdio, channel)? else { return Ok(None) };
+    let console = super::mounts::mount_point(root, Path::new("/dev/console"), false, true)?;
+    sys::mount::clone_tree(&slave, c"", false)
+        .and_then(|tree| sys::mount::attach(tree, console))
+        .during(Step::Console, "/dev/console")?;
+    Ok(Some(slave))
+}
+
+/// Opens a terminal in the container's `/dev/pts` and hands its master to the parent.
+pub(super) fn terminal(
+    plan: &Plan,
+    root: &OwnedFd,
+    stdio: &Stdio,
+    channel: &Channel,
+) -> Result<Option<OwnedFd>> {
     let Stdio::Terminal(size) = stdio else { return Ok(None) };
     let pts = super::mounts::open_in(root, Path::new("/dev/pts"), true).during(Step::Console, "/dev/pts")?;
     let (master, slave) = sys::tty::open_pair(&pts).during(Step::Console, "/dev/pts/ptmx")?;
@@ -26,10 +41,6 @@ pub(super) fn console(
     rustix::fs::fchown(&slave, Some(Uid::from_raw(identity.uid)), None::<Gid>)
         .and_then(|()| rustix::fs::fchmod(&slave, Mode::from_raw_mode(0o620)))
         .during(Step::Console, "owner")?;
-    let console = super::mounts::mount_point(root, Path::new("/dev/console"), false, true)?;
-    sys::mount::clone_tree(&slave, c"", false)
-        .and_then(|tree| sys::mount::attach(tree, console))
-        .during(Step::Console, "/dev/console")?;
     channel.send_with(Tag::Terminal, &[], &[master.as_fd()]).during(Step::Console, "hand over")?;
     Ok(Some(slave))
 }

@@ -66,6 +66,11 @@ impl NamespacePlan {
         !self.new.contains(kind) && !self.joins.iter().any(|join| join.kind == kind)
     }
 
+    /// Those that are not the host's.
+    pub(crate) fn all(&self) -> Namespaces {
+        self.joins.iter().fold(self.new, |all, join| all | join.kind)
+    }
+
     /// Is there a user namespace, new or joined?
     pub(crate) fn has_user(&self) -> bool {
         !self.is_hosts(Namespaces::USER)

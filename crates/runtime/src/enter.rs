@@ -1,0 +1,85 @@
+//! One more process for a container that is there.
+
+use crate::channel::Channel;
+use crate::child::Child;
+use crate::plan::Plan;
+use crate::running::Running;
+use crate::start::{Bond, Manner, Stdio, give_up};
+use crate::{Result, refused};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::process::Pid;
+use sys::process::{Birth, Clone3, Namespaces, clone3, join_namespace};
+
+/// What one more process needs besides the plan.
+#[derive(Debug)]
+pub struct Enter<'a> {
+    /// A process of the container's, whose namespaces are joined.
+    pub target: BorrowedFd<'a>,
+    /// The standard streams.
+    pub stdio: Stdio,
+    /// The control group to be in; none: the caller's.
+    pub cgroup: Option<&'a cgroup::Cgroup>,
+    /// How many of the caller's descriptors, from 3 on, the program inherits.
+    pub kept: u16,
+}
+
+impl Plan {
+    /// Makes one more process of a container: the plan is made of the container's `Spec` with that process in the
+    /// place of the first. Its [`Event`](crate::Event)s tell whether the program runs.
+    ///
+    /// The caller enters the container's pid namespace for all children it makes from now on.
+    pub fn enter(&self, enter: Enter<'_>) -> Result<Running> {
+        let (ours, theirs) = Channel::pair().map_err(|errno| refused(errno, "make a channel".into()))?;
+        let entry = enter.cgroup.map(cgroup::Cgroup::entry).transpose().map_err(|cause| {
+            crate::Error::new(crate::Kind::Cgroup, "enter the container's cgroup").caused_by(cause)
+        })?;
+        let namespaces = self.namespaces.all();
+        let rest = self.enter_for_children(enter.target, namespaces)?;
+        let Enter { target, stdio, kept, .. } = enter;
+        let manner = Manner { kept, bond: Bond::Free(None), ..Manner::default() };
+        let child = Child { plan: self, stdio, channel: theirs, entry, groups: &[], manner };
+        let (pid, pidfd, ours) = bear(ours, child, target, rest)?;
+        let warnings = self.warnings.clone();
+        let running =
+            Running { pid, pidfd, channel: Some(ours), held: Vec::new(), cgroup: None, rdt: None, warnings };
+        match self.set_limits(pid).and_then(|()| running.let_go()) {
+            Ok(()) => Ok(running),
+            Err(error) => Err(give_up(running, error)),
+        }
+    }
+
+    /// A pid namespace is entered by children only. Without power over it one must be in its user namespace first;
+    /// then that is entered here. What is left to the child comes back.
+    fn enter_for_children(&self, target: BorrowedFd<'_>, all: Namespaces) -> Result<Namespaces> {
+        if !all.contains(Namespaces::PID) {
+            return Ok(all);
+        }
+        let both = Namespaces::PID | Namespaces::USER;
+        match join_namespace(target, Namespaces::PID) {
+            Ok(()) => Ok(all - Namespaces::PID),
+            Err(Errno::PERM) if all.contains(Namespaces::USER) => {
+                join_namespace(target, both).map(|()| all - both)
+            }
+            Err(errno) => Err(errno),
+        }
+        .map_err(|errno| refused(errno, "join the container's pid namespace".into()))
+    }
+}
+
+fn bear(
+    ours: Channel,
+    child: Child<'_>,
+    target: BorrowedFd<'_>,
+    rest: Namespaces,
+) -> Result<(Pid, OwnedFd, Channel)> {
+    let cgroup = child.entry.as_ref().and_then(cgroup::Entry::directory);
+    let how = Clone3 { namespaces: Namespaces::empty(), cgroup, sibling: false };
+    match clone3(&how).map_err(|errno| refused(errno, "fork".into()))? {
+        Birth::Child => {
+            drop(ours); // or its end would never be heard
+            child.run_inside(target, rest)
+        }
+        Birth::Parent { pid, pidfd } => Ok((pid, pidfd, ours)),
+    }
+}
