@@ -1,12 +1,13 @@
 //! From a bundle to a container that waits for its start, or runs at once.
 
+use crate::config::Bundle;
 use crate::error::{At, from_cgroup, from_runtime, invalid};
+use crate::notify::Notify;
 use crate::record::Process;
-use crate::{Kind, Place, Record, Result, Root, console, foreground, listener};
-use oci::runtime::{Mount, Spec};
-use runtime::{Bond, Event, Gate, Manner, Plan, Rootfs, Running, Start, Stdio};
+use crate::{Error, Kind, Place, Record, Result, Root, console, foreground, listener};
+use runtime::{Bond, Event, Gate, Hooks, Manner, Moment, Rootfs, Running, Start};
+use rustix::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use sys::tty::Winsize;
 
 /// The specification's version that is followed.
 pub const VERSION: &str = "1.3.0";
@@ -36,6 +37,8 @@ pub struct Create {
     pub detach: bool,
     /// It stays, stopped, when its program has ended in the foreground.
     pub keep: bool,
+    /// The caller's sd_notify socket, which the program is to reach, see sd_notify(3).
+    pub notify: Option<PathBuf>,
 }
 
 /// What became of a run.
@@ -53,9 +56,9 @@ impl Root {
     /// # Errors
     /// Nothing is left.
     pub fn create(&self, request: &Create, warn: &mut dyn FnMut(&str)) -> Result<()> {
-        let bundle = Bundle::read(request, warn)?;
-        bundle.check_terminal(request, true)?;
-        let mut draft = Draft::new(self.make(&request.id)?, &bundle)?;
+        let bundle = Bundle::read(request, self.notify_directory(request).as_deref(), warn)?;
+        bundle.check_terminal(request.console_socket.as_deref(), true)?;
+        let mut draft = Draft::new(self.make(&request.id)?, &bundle, request)?;
         let gate = Gate::make(draft.place().dir()).map_err(from_runtime)?;
         draft.bear(&bundle, request, Bond::Free(Some(gate)), warn)?;
         draft.let_go(request)?;
@@ -68,120 +71,24 @@ impl Root {
     /// # Errors
     /// Nothing is left.
     pub fn run(&self, request: &Create, warn: &mut dyn FnMut(&str)) -> Result<Made> {
-        let bundle = Bundle::read(request, warn)?;
-        bundle.check_terminal(request, request.detach)?;
-        let mut draft = Draft::new(self.make(&request.id)?, &bundle)?;
+        let bundle = Bundle::read(request, self.notify_directory(request).as_deref(), warn)?;
+        bundle.check_terminal(request.console_socket.as_deref(), request.detach)?;
+        let mut draft = Draft::new(self.make(&request.id)?, &bundle, request)?;
+        let notify = request.notify.as_deref().map(|host| Notify::bind(draft.place(), host)).transpose()?;
         let signals = (!request.detach).then(foreground::Signals::block).transpose()?;
         draft.bear(&bundle, request, Bond::Free(None), warn)?;
         draft.let_go(request)?;
         draft.await_program()?;
+        draft.tell_hooks(Moment::Poststart, warn);
+        notify.zip(draft.record.process).map_or(Ok(()), |(notify, process)| notify.forward(process))?;
         match signals {
             None => {
                 draft.keep();
                 Ok(Made::Running)
             }
-            Some(signals) => draft.attend(&signals, request.keep).map(Made::Ended),
+            Some(signals) => draft.attend(&signals, request.keep, warn).map(Made::Ended),
         }
     }
-}
-
-/// A bundle, read and understood.
-struct Bundle {
-    path: PathBuf,
-    bytes: Vec<u8>,
-    spec: Spec,
-    plan: Plan,
-}
-
-impl Bundle {
-    fn read(request: &Create, warn: &mut dyn FnMut(&str)) -> Result<Self> {
-        let path = &request.bundle;
-        let file = path.join("config.json");
-        let bytes = std::fs::read(&file).at(|| format!("read `{}`", file.display()))?;
-        let oci::spec::Read { value: mut spec, warnings } =
-            oci::spec::read(&bytes).map_err(|error| error.map_kind(|_| Kind::Invalid))?;
-        warnings.iter().for_each(|line| warn(line));
-        place_cgroup(&mut spec, &request.id);
-        place_binds(&mut spec, path);
-        let plan = Plan::new(&spec).map_err(from_runtime)?;
-        Ok(Self { path: path.clone(), bytes, spec, plan })
-    }
-
-    fn root(&self) -> PathBuf {
-        let root = self.spec.root().as_ref().map_or(Path::new(""), |root| root.path());
-        self.path.join(root)
-    }
-
-    fn has_terminal(&self) -> bool {
-        self.spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false)
-    }
-
-    /// runc's two rules.
-    fn check_terminal(&self, request: &Create, leaves: bool) -> Result<()> {
-        match (leaves && self.has_terminal(), request.console_socket.is_some()) {
-            (true, false) => {
-                Err(invalid("cannot allocate tty if the runtime will detach without setting console socket"))
-            }
-            (false, true) => {
-                Err(invalid("cannot use console socket if the runtime will not detach or allocate tty"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn stdio(&self) -> Stdio {
-        if !self.has_terminal() {
-            return Stdio::Inherited;
-        }
-        let size = self.spec.process().as_ref().and_then(|process| process.console_size());
-        let size = size.map(|size| (size.height() as u16, size.width() as u16));
-        Stdio::Terminal(size.map(|(ws_row, ws_col)| Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 }))
-    }
-
-    fn record(&self, id: &str) -> Record {
-        Record {
-            oci_version: self.spec.version().clone(),
-            id: id.to_owned(),
-            process: None,
-            bundle: self.path.clone(),
-            rootfs: self.root(),
-            created: jiff::Timestamp::now(),
-            annotations: self
-                .spec
-                .annotations()
-                .iter()
-                .flatten()
-                .map(|(k, v)| (k.clone(), v.clone()))
-                .collect(),
-            cgroup: self.spec.linux().as_ref().and_then(|linux| linux.cgroups_path().clone()),
-        }
-    }
-}
-
-/// Where the bundle names no group, one of the container's name.
-fn place_cgroup(spec: &mut Spec, id: &str) {
-    let Some(mut linux) = spec.linux().clone() else { return };
-    if linux.cgroups_path().as_ref().is_none_or(|path| path.as_os_str().is_empty()) {
-        linux.set_cgroups_path(Some(Path::new("/hull-runtime").join(id)));
-        spec.set_linux(Some(linux));
-    }
-}
-
-/// Sources of binds are relative to the bundle (config.md, Mounts).
-fn place_binds(spec: &mut Spec, bundle: &Path) {
-    let is_bind = |mount: &Mount| {
-        let kind = mount.typ().as_deref().unwrap_or("bind");
-        matches!(kind, "bind" | "rbind")
-            || mount.options().iter().flatten().any(|option| option == "bind" || option == "rbind")
-    };
-    let Some(mut mounts) = spec.mounts().clone() else { return };
-    for mount in mounts.iter_mut().filter(|mount| is_bind(mount)) {
-        if let Some(source) = mount.source().as_ref().filter(|source| source.is_relative()) {
-            let source = bundle.join(source);
-            mount.set_source(Some(source));
-        }
-    }
-    spec.set_mounts(Some(mounts));
 }
 
 /// A container in the making: gone again unless kept.
@@ -189,15 +96,20 @@ struct Draft {
     place: Option<Place>,
     running: Option<Running>,
     record: Record,
-    master: Option<rustix::fd::OwnedFd>,
+    master: Option<OwnedFd>,
+    hooks: Option<Hooks>,
 }
 
 impl Draft {
     /// From here on `delete` knows what there is to remove.
-    fn new(place: Place, bundle: &Bundle) -> Result<Self> {
+    fn new(place: Place, bundle: &Bundle, request: &Create) -> Result<Self> {
         let record = bundle.record(place.id());
-        let draft = Self { place: Some(place), running: None, record, master: None };
+        let hooks = bundle.hooks(place.id());
+        let draft = Self { place: Some(place), running: None, record, master: None, hooks };
         sys::step!("bundle.create.placed");
+        if request.notify.is_some() {
+            draft.place().make_notify()?;
+        }
         draft.place().put_config(&bundle.bytes)?;
         draft.place().put_record(&draft.record)?;
         sys::step!("bundle.create.recorded");
@@ -230,6 +142,7 @@ impl Draft {
                 kept: request.kept,
                 no_pivot: request.no_pivot,
                 keeps_keyring: request.keeps_keyring,
+                hooks: self.hooks.clone(),
             },
         };
         let running = bundle.plan.start(start).map_err(from_runtime)?;
@@ -241,16 +154,29 @@ impl Draft {
                 Event::Terminal(master) => self.take_terminal(master, request)?,
                 Event::Failed(error) => return Err(from_runtime(error)),
                 Event::Listener(listener) => self.hand_over(&listener, bundle)?,
+                Event::Prepared => self.run_hooks()?,
                 Event::Ready => return Ok(()),
                 Event::Executed => {
                     let died = "the container's process ended before its program";
-                    return Err(crate::Error::new(Kind::Start(runtime::Kind::Kernel), died));
+                    return Err(Error::new(Kind::Start(runtime::Kind::Kernel), died));
                 }
             }
         }
     }
 
-    fn hand_over(&mut self, filter: &rustix::fd::OwnedFd, bundle: &Bundle) -> Result<()> {
+    /// Those between the namespaces and the root.
+    fn run_hooks(&mut self) -> Result<()> {
+        let pid = self.running().pid().as_raw_nonzero().get();
+        let hooks = self.hooks.iter();
+        let each = [Moment::Prestart, Moment::CreateRuntime];
+        hooks
+            .flat_map(|hooks| each.map(|moment| hooks.run(moment, Some(pid))))
+            .try_for_each(|ran| ran)
+            .map_err(from_runtime)?;
+        self.running().let_go().map_err(from_runtime)
+    }
+
+    fn hand_over(&mut self, filter: &OwnedFd, bundle: &Bundle) -> Result<()> {
         let pid = self.running().pid().as_raw_nonzero().get();
         match bundle.plan.listener() {
             Some(to) => listener::hand_over(to, filter, &self.record, pid),
@@ -258,7 +184,7 @@ impl Draft {
         }
     }
 
-    fn take_terminal(&mut self, master: rustix::fd::OwnedFd, request: &Create) -> Result<()> {
+    fn take_terminal(&mut self, master: OwnedFd, request: &Create) -> Result<()> {
         match &request.console_socket {
             Some(socket) => console::send(socket, "/dev/ptmx", &master),
             None => {
@@ -273,6 +199,8 @@ impl Draft {
         let pid = self.running().pid().as_raw_nonzero().get();
         let process = Process::of(pid).at(|| format!("look at process {pid}"))?;
         self.record.process = Some(process);
+        self.record.groups = self.running().cgroup().map(cgroup::Cgroup::paths).unwrap_or_default();
+        self.record.rdt = self.running().rdt().map(|rdt| rdt.paths().to_vec()).unwrap_or_default();
         self.place().put_record(&self.record)?;
         sys::step!("bundle.create.noted");
         if let Some(socket) = &request.pidfd_socket {
@@ -291,13 +219,25 @@ impl Draft {
         }
     }
 
+    /// Hooks whose failure is a warning.
+    fn tell_hooks(&mut self, moment: Moment, warn: &mut dyn FnMut(&str)) {
+        let pid = self.running.as_ref().map(|running| running.pid().as_raw_nonzero().get());
+        let failures = self.hooks.iter().flat_map(|hooks| hooks.run_all(moment, pid));
+        failures.for_each(|failure| warn(&failure.to_string()));
+    }
+
     fn keep(mut self) {
         self.place = None;
         self.running = None;
     }
 
     /// Waits for the program's end in the foreground.
-    fn attend(mut self, signals: &foreground::Signals, keep: bool) -> Result<i32> {
+    fn attend(
+        mut self,
+        signals: &foreground::Signals,
+        keep: bool,
+        warn: &mut dyn FnMut(&str),
+    ) -> Result<i32> {
         let master = self.master.take();
         foreground::attend(self.running().pidfd(), master, signals)?;
         let Some(running) = self.running.take() else { return Ok(0) };
@@ -309,6 +249,7 @@ impl Draft {
                 exited.clean_up().map_err(from_runtime)?;
                 sys::step!("bundle.run.cleaned");
                 place.map_or(Ok(()), Place::remove)?;
+                self.tell_hooks(Moment::Poststop, warn);
             }
         }
         Ok(code)
@@ -320,6 +261,7 @@ impl Drop for Draft {
         if let Some(running) = self.running.take() {
             let _ = running.kill(rustix::process::Signal::KILL.as_raw());
             let _ = running.wait().and_then(runtime::Exited::clean_up);
+            self.tell_hooks(Moment::Poststop, &mut |_| {});
         }
         if let Some(place) = self.place.take() {
             let _ = place.remove();
@@ -328,7 +270,7 @@ impl Drop for Draft {
 }
 
 /// Beside its place and then renamed: who finds the file finds the whole id.
-fn write_pid(path: &Path, pid: i32) -> Result<()> {
+pub(crate) fn write_pid(path: &Path, pid: i32) -> Result<()> {
     let name = path.file_name().ok_or_else(|| invalid(format!("`{}` is no file", path.display())))?;
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);

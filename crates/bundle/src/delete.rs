@@ -3,6 +3,7 @@
 use crate::error::{At, from_cgroup, status};
 use crate::record::Process;
 use crate::{Error, Kind, Place, Record, Result, Root, Status};
+use runtime::Moment;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::Signal;
 use rustix::time::Timespec;
@@ -15,13 +16,13 @@ impl Root {
     ///
     /// # Errors
     /// [`Kind::NotFound`] unless forced; [`Kind::Status`] if it runs.
-    pub fn delete(&self, id: &str, force: bool) -> Result<()> {
+    pub fn delete(&self, id: &str, force: bool, warn: &mut dyn FnMut(&str)) -> Result<()> {
         let place = match self.open(id) {
             Err(error) if force && *error.kind() == Kind::NotFound => return Ok(()),
             other => other?,
         };
         match place.lock().and_then(|()| place.record()) {
-            Ok(record) => place.delete(&record, force),
+            Ok(record) => place.delete(&record, force, warn),
             // Its maker died before it made anything else.
             Err(error) if *error.kind() == Kind::NotFound => {
                 place.remove()?;
@@ -33,7 +34,7 @@ impl Root {
 }
 
 impl Place {
-    fn delete(self, record: &Record, force: bool) -> Result<()> {
+    fn delete(self, record: &Record, force: bool, warn: &mut dyn FnMut(&str)) -> Result<()> {
         let state = self.state()?;
         let may = force || matches!(state.status, Status::Created | Status::Stopped);
         if !may {
@@ -43,8 +44,13 @@ impl Place {
         record.process.map_or(Ok(()), Process::end)?;
         sys::step!("bundle.delete.ended");
         remove_group(record)?;
+        record.rdt.iter().for_each(|path| drop(std::fs::remove_dir(path)));
         sys::step!("bundle.delete.group-removed");
-        self.remove()
+        let hooks = if record.poststop { self.hooks(record)? } else { None };
+        self.remove()?;
+        let failures = hooks.iter().flat_map(|hooks| hooks.run_all(Moment::Poststop, None));
+        failures.for_each(|failure| warn(&failure.to_string()));
+        Ok(())
     }
 }
 
@@ -63,10 +69,8 @@ impl Process {
 
 /// With all processes that are still in it: without a pid namespace they outlive the first.
 fn remove_group(record: &Record) -> Result<()> {
-    let Some(path) = &record.cgroup else { return Ok(()) };
-    let host = cgroup::Host::probe().map_err(from_cgroup)?;
-    match host.open(path).map_err(from_cgroup)? {
-        Some(group) => group.remove().map_err(from_cgroup),
+    match record.group()? {
+        Some((_, group)) => group.remove().map_err(from_cgroup),
         None => Ok(()),
     }
 }

@@ -22,21 +22,30 @@
 //! - Whatever a killed command leaves, `delete --force` removes: the record is there before the groups and the
 //!   process are, and a process whose maker died before it was recorded ends by itself.
 
+mod config;
 mod console;
 mod create;
 mod delete;
 mod error;
+mod exec;
+mod features;
 mod foreground;
+mod group;
+mod home;
 mod kill;
 mod listener;
+mod notify;
 mod place;
 mod record;
 mod root;
 mod start;
 mod status;
 
+pub use cgroup::{Oom, OomNotice, Stats};
 pub use create::{Create, Made, VERSION};
 pub use error::{Error, Kind, Result};
+pub use exec::{Changes, Exec};
+pub use features::{example, features};
 pub use place::Place;
 pub use record::Record;
 pub use root::Root;

@@ -10,6 +10,8 @@ use rustix::io::{Errno, read, retry_on_intr, write};
 const RECORD: &str = "state.json";
 const RECORD_DRAFT: &str = ".state.json";
 const CONFIG: &str = "config.json";
+const NOTIFY: &str = "notify";
+const NOTIFY_SOCKET: &str = "notify/notify.sock";
 
 /// A container's directory, open; it may be gone from its place meanwhile.
 #[derive(Debug)]
@@ -87,6 +89,16 @@ impl Place {
 
     pub(crate) fn put_config(&self, bytes: &[u8]) -> Result<()> {
         self.write(CONFIG, bytes).at(|| format!("keep the configuration of container `{}`", self.id))
+    }
+
+    /// Makes the directory in which the container finds its sd_notify socket.
+    pub(crate) fn make_notify(&self) -> Result<()> {
+        rustix::fs::mkdirat(&self.dir, NOTIFY, Mode::from_raw_mode(0o755))
+            .at(|| format!("make a directory for the notifications of container `{}`", self.id))
+    }
+
+    pub(crate) fn notify_socket(&self) -> std::path::PathBuf {
+        self.root.path().join(&self.id).join(NOTIFY_SOCKET)
     }
 
     /// Removes the directory; nothing of the container itself.

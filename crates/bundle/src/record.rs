@@ -22,8 +22,23 @@ pub struct Record {
     /// Of the configuration.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Its control group; none: it stays in its maker's.
+    /// The control group that was asked for; none: it stays in its maker's.
     pub cgroup: Option<PathBuf>,
+    /// Its groups' directories by controller, once they are made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<(String, PathBuf)>,
+    /// Its directories in resctrl, the innermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rdt: Vec<PathBuf>,
+    /// It has hooks for after its start,
+    #[serde(default)]
+    pub poststart: bool,
+    /// and for after its end.
+    #[serde(default)]
+    pub poststop: bool,
+    /// It has no pid namespace of its own.
+    #[serde(default)]
+    pub shares_pids: bool,
 }
 
 /// A process that cannot be taken for another.

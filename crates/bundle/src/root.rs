@@ -64,6 +64,11 @@ impl Root {
         Ok(place)
     }
 
+    /// Where the container will find its sd_notify socket, if the caller has one.
+    pub(crate) fn notify_directory(&self, request: &crate::Create) -> Option<PathBuf> {
+        request.notify.as_ref().map(|_| self.0.join(&request.id).join("notify"))
+    }
+
     /// The names of all containers, sorted; none where the directory is absent.
     pub fn ids(&self) -> Result<Vec<String>> {
         let entries = match std::fs::read_dir(&self.0) {

@@ -57,15 +57,11 @@ impl Place {
             None if record.process.is_none() && self.is_locked() => Status::Creating,
             None => Status::Stopped,
             Some(_) if runtime::Gate::is_waited_at(self.dir()) => Status::Created,
-            Some(_) if is_frozen(&record)? => Status::Paused,
+            Some(_) if record.group()?.is_some_and(|(_, group)| group.frozen()) => Status::Paused,
             Some(_) => Status::Running,
         };
         Ok(State { record, status, pid: living.map(|process| process.pid) })
     }
-}
-
-fn is_frozen(_record: &Record) -> Result<bool> {
-    Ok(false)
 }
 
 impl Process {

@@ -145,7 +145,6 @@ impl Typed {
     }
 
     /// All values of a flag.
-    #[cfg(test)]
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.flags.iter().filter(move |(own, _)| *own == name).map(|(_, value)| value.as_str())
     }

@@ -31,7 +31,9 @@ pub(super) const DELETE: Syntax = Syntax {
 };
 
 pub(super) fn start(typed: &Typed, caller: &Caller) -> Done {
-    caller.root.open(&typed.words[0])?.start()?;
+    let notify = super::create::notify();
+    let place = caller.root.open(&typed.words[0])?;
+    place.start(notify.as_deref(), &mut |line| caller.log.warn(line))?;
     Ok(0)
 }
 
@@ -41,11 +43,15 @@ pub(super) fn kill(typed: &Typed, caller: &Caller) -> Done {
     let Ok(number) = oci::signal::parse(signal) else {
         return Ok(mistake(format!("unknown signal {signal:?}"))?);
     };
-    place.kill(number.into())?;
+    if typed.is_on("all") {
+        place.kill_all(number.into())?
+    } else {
+        place.kill(number.into())?
+    }
     Ok(0)
 }
 
 pub(super) fn delete(typed: &Typed, caller: &Caller) -> Done {
-    caller.root.delete(&typed.words[0], typed.is_on("force"))?;
+    caller.root.delete(&typed.words[0], typed.is_on("force"), &mut |line| caller.log.warn(line))?;
     Ok(0)
 }

@@ -1,7 +1,11 @@
 //! One file for each group of commands: its syntax, and what it does.
 
+mod about;
 mod create;
+mod exec;
 mod life;
+mod limits;
+mod ps;
 mod show;
 
 use crate::flags::{self, Mistake, Syntax, Typed, mistake, switch, value};
@@ -45,7 +49,7 @@ impl From<std::io::Error> for Failure {
 
 impl Failure {
     /// In one line, the causes behind colons, as engines look for them.
-    fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         match self {
             Self::Mistake(Mistake(what)) => what.clone(),
             Self::Output(error) => format!("write the output: {error}"),
@@ -77,8 +81,18 @@ const COMMANDS: &[Command] = &[
     Command { syntax: &life::START, act: life::start },
     Command { syntax: &life::KILL, act: life::kill },
     Command { syntax: &life::DELETE, act: life::delete },
+    Command { syntax: &exec::EXEC, act: exec::exec },
     Command { syntax: &show::STATE, act: show::state },
     Command { syntax: &show::LIST, act: show::list },
+    Command { syntax: &ps::PS, act: ps::ps },
+    Command { syntax: &limits::PAUSE, act: limits::pause },
+    Command { syntax: &limits::RESUME, act: limits::resume },
+    Command { syntax: &limits::UPDATE, act: limits::update },
+    Command { syntax: &limits::EVENTS, act: limits::events },
+    Command { syntax: &about::FEATURES, act: about::features },
+    Command { syntax: &about::SPEC, act: about::spec },
+    Command { syntax: &about::CHECKPOINT, act: about::refuse },
+    Command { syntax: &about::RESTORE, act: about::refuse },
 ];
 
 /// What may stand before the command. `--criu` and crun's `--cgroup-manager` are taken for those who pass them.

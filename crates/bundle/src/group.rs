@@ -1,0 +1,104 @@
+//! A container's control group: freezing, limits, accounts.
+
+use crate::error::{At, from_cgroup, invalid, status};
+use crate::{Place, Record, Result, Status};
+use cgroup::{Cgroup, Host, OomNotice, Stats};
+use oci::runtime::LinuxResources;
+
+impl Record {
+    /// The group and the host's hierarchies; none where the container has none.
+    pub(crate) fn group(&self) -> Result<Option<(Host, Cgroup)>> {
+        let Some(path) = &self.cgroup else { return Ok(None) };
+        let host = Host::probe().map_err(from_cgroup)?;
+        let found = match self.groups.as_slice() {
+            [] => host.open(path),
+            groups => host.reopen(groups),
+        };
+        Ok(found.map_err(from_cgroup)?.map(|group| (host, group)))
+    }
+}
+
+impl Place {
+    /// Stops all processes of the container until [`resume`](Self::resume).
+    ///
+    /// # Errors
+    /// [`Status`](crate::Kind::Status) if it does not run.
+    pub fn pause(&self) -> Result<()> {
+        self.lock()?;
+        let state = self.state()?;
+        match state.status {
+            Status::Running | Status::Created => {
+                self.group_of(&state.record)?.1.freeze().map_err(from_cgroup)
+            }
+            Status::Paused => Err(status("container already paused")),
+            other => Err(status(format!("container not running or created: {}", other.word()))),
+        }
+    }
+
+    /// Lets them go on.
+    ///
+    /// # Errors
+    /// [`Status`](crate::Kind::Status) if it is not paused.
+    pub fn resume(&self) -> Result<()> {
+        self.lock()?;
+        let state = self.state()?;
+        match state.status {
+            Status::Paused => self.group_of(&state.record)?.1.thaw().map_err(from_cgroup),
+            _ => Err(status("container not paused")),
+        }
+    }
+
+    /// Changes those of its limits that are given.
+    ///
+    /// # Errors
+    /// [`Cgroup`](crate::Kind::Cgroup): all is as before.
+    pub fn update(&self, resources: &LinuxResources) -> Result<()> {
+        self.lock()?;
+        let state = self.living("cannot update a stopped container")?;
+        let (host, group) = self.group_of(&state)?;
+        host.update(&group, resources).map_err(from_cgroup)
+    }
+
+    /// Changes its share of caches and memory bandwidth, a line of resctrl's `schemata` each.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::Kind::Invalid) if it has no class of its own.
+    pub fn update_rdt(&self, schemata: &[&str]) -> Result<()> {
+        let record = self.record()?;
+        let is_class = |path: &&std::path::PathBuf| !path.iter().any(|part| part == "mon_groups");
+        let class =
+            record.rdt.iter().find(is_class).ok_or_else(|| {
+                invalid(format!("container `{}` has no Intel RDT class of its own", self.id()))
+            })?;
+        std::fs::write(class.join("schemata"), schemata.join("\n") + "\n")
+            .at(|| format!("write `{}/schemata`", class.display()))
+    }
+
+    /// What it has used until now.
+    pub fn stats(&self) -> Result<Stats> {
+        let record = self.living(&format!("container with id {} is not running", self.id()))?;
+        Ok(self.group_of(&record)?.1.stats())
+    }
+
+    /// Tells when its memory runs out.
+    pub fn oom_notice(&self) -> Result<OomNotice> {
+        self.group_of(&self.record()?)?.1.oom_notice().map_err(from_cgroup)
+    }
+
+    /// Its processes, as the host counts them; those of groups below as well.
+    pub fn processes(&self) -> Result<Vec<i32>> {
+        let Some((_, group)) = self.record()?.group()? else { return Ok(Vec::new()) };
+        let mut pids: Vec<_> = group.all_procs().iter().map(|pid| pid.as_raw_nonzero().get()).collect();
+        pids.sort_unstable();
+        Ok(pids)
+    }
+
+    fn living(&self, otherwise: &str) -> Result<Record> {
+        let state = self.state()?;
+        if state.pid.is_some() { Ok(state.record) } else { Err(status(otherwise)) }
+    }
+
+    fn group_of(&self, record: &Record) -> Result<(Host, Cgroup)> {
+        record.group()?.ok_or_else(|| status(format!("container `{}` has no cgroup", self.id())))
+    }
+}
