@@ -130,6 +130,10 @@ impl Plan {
         told(channel.send(Tag::Mapped, &[]))?;
         self.move_net_devices(channel, running.pid)?;
         let (uid, gid) = self.host_ids_of_root(running.pid);
+        if let (Some(cgroup), true) = (&running.cgroup, self.hands_over_groups()) {
+            let handed = cgroup.delegate(rustix::process::Uid::from_raw(uid));
+            handed.map_err(|cause| Error::new(Kind::Cgroup, "hand the cgroup over").caused_by(cause))?;
+        }
         let mapped = userns.as_ref().map(|userns| Mapped { userns: userns.as_fd(), uid, gid });
         let (root, held) = rootfs.make(mapped)?;
         running.held.extend(held);

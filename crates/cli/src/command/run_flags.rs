@@ -53,13 +53,14 @@ const FLAGS: &[Flag] = &[
     value("dns-search", "DOMAIN", "Search domain for /etc/resolv.conf").under(FILES),
     value("dns-option", "OPTION", "Option for /etc/resolv.conf").under(FILES),
 
-    switch("privileged", "All capabilities and devices, nothing masked").under(ISOLATION),
+    switch("privileged", "All capabilities and devices, nothing masked, and the host's ids: root inside is root of the host").under(ISOLATION),
     value("cap-add", "CAP", "Add a capability, or ALL").under(ISOLATION),
     value("cap-drop", "CAP", "Drop a capability, or ALL").under(ISOLATION),
     value("security-opt", "OPTION", "no-new-privileges, seccomp=FILE|unconfined, apparmor=PROFILE, label=…, \
         systempaths=unconfined, writable-cgroups, mask=PATHS, unmask=ALL|PATHS").under(ISOLATION),
-    value("userns", "MODE", "auto, host, keep-id[:uid=N,gid=N], private:IN:HOST:SIZE[,…]").under(ISOLATION),
-    value("pid", "MODE", "private, host, container:NAME").under(ISOLATION),
+    value("userns", "MODE", "auto (a range of its own), host (root inside is root of the host), keep-id[:uid=N,gid=N] (the caller is the same \
+        inside: that one id is the host's), private:IN:HOST:SIZE[,…]").under(ISOLATION),
+    value("pid", "MODE", "private, host (sees the host's processes, and its proc), container:NAME").under(ISOLATION),
     value("ipc", "MODE", "private, shareable, none, host, container:NAME").under(ISOLATION),
     value("uts", "MODE", "private, host, container:NAME").under(ISOLATION),
     value("cgroupns", "MODE", "private, host").under(ISOLATION),

@@ -92,7 +92,8 @@ impl Engine {
         let labels = inspect::labels(request, &config);
         let details = inspect::details(request, &config, compose::hostname(request, &facts));
         let shown = Shown { labels, details };
-        let draft = Draft::new(id, slot, composed, etc, shown, &joined)?;
+        let mut draft = Draft::new(id, slot, composed, etc, shown, &joined)?;
+        draft.warnings.extend(self.kept_groups(request, &id_maps).map(str::to_owned));
         Ok(Draft { cgroup_parent: parent, ..draft })
     }
 
@@ -106,6 +107,16 @@ impl Engine {
         let spec = spec.as_deref().unwrap_or(&config.user);
         compose::resolve_user(spec, &request.process.groups, passwd.as_deref(), group.as_deref())
             .map_err(from_compose)
+    }
+
+    /// Groups of v1 are not safe in the hands of who is not the host's root, see cgroups(7).
+    fn kept_groups(&self, request: &RunRequest, id_maps: &IdMaps) -> Option<&'static str> {
+        let asked = request.isolation.writable_cgroups && !id_maps.is_empty();
+        let is_old = self.cgroups.mode() != cgroup::Mode::V2;
+        (asked && is_old).then_some(
+            "writable-cgroups: this host has cgroup v1, whose groups a container with a user namespace of its \
+             own cannot write to; `--userns host` can",
+        )
     }
 
     fn claim(&self, id: &ContainerId, cgroup: &str) -> Result<Slot> {

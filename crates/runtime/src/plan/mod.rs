@@ -132,6 +132,17 @@ impl Plan {
         !self.mounts.iter().any(is_bound)
     }
 
+    /// Does the container's root get its group in the cgroup2 tree? config-linux.md, "Cgroup ownership": with a
+    /// cgroup namespace and a mount that can be written to.
+    pub(crate) fn hands_over_groups(&self) -> bool {
+        let is_writable = |mount: &MountPlan| {
+            matches!(mount.source, Source::Cgroup) && mount.attach.own.set & sys::mount::RDONLY == 0
+        };
+        let namespaces = &self.namespaces;
+        let own = namespaces.has_user() && !namespaces.is_hosts(sys::process::Namespaces::CGROUP);
+        own && self.mounts.iter().any(is_writable)
+    }
+
     /// Does the parent make `/dev`, that is: does the `Spec` mount a tmpfs there?
     pub(crate) fn makes_dev(&self) -> bool {
         self.mounts.iter().any(|mount| matches!(mount.source, Source::Dev(_)))
