@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// Where the kernel's documentation, systemd and everybody else mount them.
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// CGROUP2_SUPER_MAGIC of linux/magic.h.
+/// CGROUP_SUPER_MAGIC and CGROUP2_SUPER_MAGIC of linux/magic.h.
+const CGROUP: u64 = 0x0027_e0eb;
 const CGROUP2: u64 = 0x6367_7270;
 
 /// The cgroup2 tree of a hybrid host, as systemd names it.
@@ -47,7 +48,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Looks at `/sys/fs/cgroup`: one statfs, and on v1 one look into the directory.
+    /// Looks at `/sys/fs/cgroup`: one statfs, and on v1 one look into the directory and a statfs for each hierarchy.
     ///
     /// # Errors
     /// [`Kind::Unsupported`] where nothing is mounted there.
@@ -61,16 +62,18 @@ impl Host {
             Error::new(Kind::Unsupported, format!("no control groups at `{}`", root.display()))
                 .caused_by(errno)
         };
-        let is_tree = |path: &Path| statfs(path).map(|found| found.f_type as u64 == CGROUP2);
-        if is_tree(root).map_err(failed)? {
+        let kind = |path: &Path| statfs(path).map(|found| found.f_type as u64);
+        if kind(root).map_err(failed)? == CGROUP2 {
             return Ok(Self { mode: Mode::V2, root: root.to_owned(), hierarchies: Vec::new() });
         }
         let names = files::open_dir(root).and_then(files::directories).map_err(failed)?;
-        let is_hybrid = names.iter().any(|name| name == UNIFIED) && is_tree(&root.join(UNIFIED)) == Ok(true);
+        let is_hybrid = names.iter().any(|name| name == UNIFIED) && kind(&root.join(UNIFIED)) == Ok(CGROUP2);
         let hierarchies: Vec<_> = names
             .into_iter()
             .filter(|name| name != UNIFIED && name != "systemd")
             .map(|name| Hierarchy { path: root.join(&name), name })
+            // systemd makes directories for what may be mounted together, and leaves them empty.
+            .filter(|hierarchy| kind(&hierarchy.path) == Ok(CGROUP))
             .collect();
         if hierarchies.is_empty() {
             return Err(Error::new(Kind::Unsupported, format!("no control groups at `{}`", root.display())));

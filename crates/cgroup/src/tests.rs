@@ -316,6 +316,14 @@ fn where_a_process_lives_can_be_found_and_opened_again() {
 
 #[test]
 fn a_relative_path_is_at_the_callers_own_group() {
+    // In a process of its own: it moves itself, and other tests may run in threads of this one.
+    const ALONE: &str = "HULL_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let mut alone = Command::new(std::env::current_exe().unwrap());
+        let name = "tests::a_relative_path_is_at_the_callers_own_group";
+        assert!(alone.args(["--exact", name]).env(ALONE, "1").status().unwrap().success());
+        return;
+    }
     let outer = Sandbox::new("outer", json!({}));
     let name = format!("hull-test-{}-inner", std::process::id());
     // The test itself goes into the outer groups, and back.

@@ -13,6 +13,9 @@ mod message;
 mod property;
 mod unit;
 
+#[cfg(test)]
+mod tests;
+
 pub use bus::Manager;
 pub use message::Value;
 pub use property::from_annotations;
