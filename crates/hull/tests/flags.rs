@@ -55,6 +55,7 @@ fn what_it_sees_of_files() {
         (&["--dns", "192.0.2.1", "--dns-search", "x.test", "--dns-option", "ndots:2"], "cat /etc/resolv.conf",
             "nameserver 192.0.2.1\nsearch x.test\noptions ndots:2"),
         (&["--device", "/dev/zero:/dev/naught:r"], "head -c 2 /dev/naught | od -An -tx1; stat -c %t:%T /dev/naught", " 00 00\n1:5"),
+        (&["--device", "/dev/zero:/far/from/dev"], "head -c 2 /far/from/dev | od -An -tx1", " 00 00"),
         (&["--device-cgroup-rule", "c 1:3 rwm"], "mknod /n c 1 3 2>/dev/null; echo $?", "1"),
     ]);
 }

@@ -139,7 +139,7 @@ impl Plan {
             matches!(mount.source, Source::Cgroup) && mount.attach.own.set & sys::mount::RDONLY == 0
         };
         let namespaces = &self.namespaces;
-        let own = namespaces.has_user() && !namespaces.is_hosts(sys::process::Namespaces::CGROUP);
+        let own = namespaces.has_user() && !namespaces.is_hosts(Namespaces::CGROUP);
         own && self.mounts.iter().any(is_writable)
     }
 
