@@ -14,11 +14,19 @@ use std::path::Path;
 /// Larger files of accounts are taken for an attack, bytes.
 const LARGEST: u64 = 10 << 20;
 
+/// OVL_MAX_STACK of the kernel.
+const LAYERS: usize = 500;
+
 impl Engine {
-    /// Layers over the skeleton, read-only; `layers` lowest first, as an image has them.
+    /// Layers over the skeleton, read-only; `layers` lowest first, as an image has them. An image of as many layers
+    /// as overlay takes goes without the skeleton: mount points it lacks are then made in the container's own layer.
     pub(crate) fn layers_of(&self, layers: &[DiffId]) -> Result<Overlay> {
+        if layers.len() > LAYERS {
+            let what = format!("the image has {} layers, and overlay takes {LAYERS}", layers.len());
+            return Err(Error::new(Kind::Unsupported, what));
+        }
         let base = self.store.root().try_clone_to_owned().or_err(Kind::Failed, || "open the store".into())?;
-        let skeleton = std::iter::once(Ok(self.store.skeleton().into()));
+        let skeleton = (layers.len() < LAYERS).then(|| Ok(self.store.skeleton().into()));
         let paths = layers.iter().rev().map(|diff_id| match self.store.layer_handle(diff_id) {
             store::LayerHandle::Dir { path } => Ok(path.into()),
             _ => Err(Error::new(Kind::Unsupported, format!("layer `{diff_id}` is no directory"))),

@@ -172,3 +172,23 @@ fn a_full_disk_is_told_and_nothing_is_left() {
     );
     assert_eq!(text(&output.stdout), "nothing left to do\n");
 }
+
+#[test]
+fn an_image_of_as_many_layers_as_overlay_takes_runs_and_one_of_more_is_refused() {
+    let sandbox = Sandbox::empty();
+    let mut layers = vec![busybox()];
+    layers.extend((1..501).map(|number| tar_of(&[(&format!("f{number}"), number.to_string().as_bytes())])));
+    for count in [40, 499, 500] {
+        let name = format!("many:{count}");
+        let done = sandbox.hull_with_input(&["load"], &docker_archive(&name, &layers[..count]));
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        let last = format!("/f{}", count - 1);
+        let script = format!("cat /f1 {last}; test -c /dev/null && test -d /proc/1 && ls / | grep -c ^f");
+        let said = sandbox.ok(&["run", "--rm", &name, "/bin/sh", "-c", &script]);
+        assert_eq!(said, format!("1{}{}\n", count - 1, count - 1));
+    }
+    sandbox.hull_with_input(&["load"], &docker_archive("many:501", &layers));
+    let (code, told) = sandbox.fails(&["run", "--rm", "many:501", "/bin/true"]);
+    assert!(code == 125 && told.contains("501 layers, and overlay takes 500"), "{told}");
+    sandbox.assert_clean();
+}

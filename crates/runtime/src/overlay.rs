@@ -251,3 +251,45 @@ impl Rootfs {
 pub(crate) fn hold(pidfd: impl AsFd) -> Option<OwnedFd> {
     sys::process::namespace_of(pidfd, sys::process::NamespaceOf::Mount).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each way of handing layers over, those of older kernels too, gives the same tree. In threads of their own:
+    /// a mount namespace is a thread's.
+    #[test]
+    fn layers_are_the_same_whichever_way_they_are_handed_over() {
+        let place = std::env::temp_dir().join(format!("hull-overlay-{}", std::process::id()));
+        for number in 0..64 {
+            std::fs::create_dir_all(place.join(number.to_string())).unwrap();
+            std::fs::write(place.join(format!("{number}/{number}")), number.to_string()).unwrap();
+            std::fs::write(place.join(format!("{number}/top")), number.to_string()).unwrap();
+        }
+        let ways: [fn(&Stack) -> rustix::io::Result<OwnedFd>; 3] =
+            [|stack| stack.mount(Handed::Descriptor), |stack| stack.mount(Handed::Path), Stack::mount_whole];
+        for (number, way) in ways.into_iter().enumerate() {
+            std::thread::scope(|scope| scope.spawn(|| assert_merged(&place, number, way)).join().unwrap());
+        }
+        std::fs::remove_dir_all(place).unwrap();
+    }
+
+    fn assert_merged(place: &Path, number: usize, way: fn(&Stack) -> rustix::io::Result<OwnedFd>) {
+        leave_hosts_mounts().unwrap();
+        let lower = (0..64).map(|number| directory(CWD, &place.join(number.to_string())).unwrap());
+        let stack = Stack { lower: lower.collect(), upper: None, volatile: false };
+        let tree = match way(&stack) {
+            // By descriptor is of Linux 6.13, by parts of 6.8.
+            Err(errno) if is_unknown(&errno) && number < 2 => return,
+            made => made.unwrap(),
+        };
+        let read = |name: &str| {
+            let file = openat(&tree, name, OFlags::RDONLY, Mode::empty()).unwrap();
+            std::io::read_to_string(std::fs::File::from(file)).unwrap()
+        };
+        assert_eq!(read("top"), "0", "the first is the topmost");
+        for number in 0..64 {
+            assert_eq!(read(&number.to_string()), number.to_string());
+        }
+    }
+}
