@@ -22,6 +22,7 @@ pub mod image;
 pub mod init;
 pub mod inspect;
 mod merged;
+mod probe;
 pub mod prune;
 pub mod request;
 mod rootfs;

@@ -2,7 +2,8 @@
 
 use crate::Engine;
 use crate::error::{Result, from_store};
-use rustix::fs::{CWD, statfs};
+pub use crate::probe::Feature;
+use rustix::fs::statfs;
 use store::{Finding, State, Usage};
 
 /// What this host can isolate.
@@ -30,17 +31,6 @@ pub struct Info {
     pub memory: u64,
 }
 
-/// Something a host has or lacks.
-#[derive(Debug, Clone)]
-pub struct Feature {
-    /// Its name.
-    pub name: &'static str,
-    /// Does it work here?
-    pub works: bool,
-    /// What is lost without.
-    pub without: &'static str,
-}
-
 impl Engine {
     /// Looks at the host; each feature is tried, not guessed from a version.
     pub fn info(&self) -> Result<Info> {
@@ -66,64 +56,6 @@ impl Engine {
         })
     }
 
-    fn features(&self) -> Vec<Feature> {
-        let exists = |path: &str| std::path::Path::new(path).exists();
-        let reads =
-            |path: &str, yes: &str| std::fs::read_to_string(path).is_ok_and(|text| text.trim() == yes);
-        let feature = |name, works, without| Feature { name, works, without };
-        vec![
-            feature("user namespaces", exists("/proc/self/ns/user"), "a container's root is the host's"),
-            feature("id-mapped mounts", self.maps_ids(), "containers share the host's user namespace"),
-            feature("time namespaces", exists("/proc/self/ns/time"), "`--time` is refused"),
-            feature("cgroup namespaces", exists("/proc/self/ns/cgroup"), "containers see the host's groups"),
-            feature("network namespaces", exists("/proc/self/ns/net"), "only `--network host`"),
-            feature("overlay", sys::mount::FileSystem::open("overlay").is_ok(), "no container can run"),
-            feature(
-                "overlay layers by descriptor",
-                overlay_takes_descriptors(),
-                "layers are handed over by path",
-            ),
-            feature(
-                "seccomp filters",
-                exists("/proc/sys/kernel/seccomp/actions_avail"),
-                "every system call is open",
-            ),
-            feature(
-                "AppArmor",
-                reads("/sys/module/apparmor/parameters/enabled", "Y"),
-                "`--security-opt apparmor` is refused",
-            ),
-            feature("SELinux", exists("/sys/fs/selinux/enforce"), "`--security-opt label` is refused"),
-        ]
-    }
-
-    /// Tries it on the store's own file system, with a process that lives only for its user namespace.
-    fn maps_ids(&self) -> bool {
-        use sys::process::{Birth, Clone3, NamespaceOf, Namespaces, clone3, exit_now, namespace_of};
-        let how = Clone3 { namespaces: Namespaces::USER, ..Clone3::default() };
-        let Ok(Birth::Parent { pid, pidfd }) = clone3(&how).map(|birth| match birth {
-            Birth::Child => {
-                let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
-                rustix::event::pause();
-                exit_now(0)
-            }
-            parent => parent,
-        }) else {
-            return false;
-        };
-        let map =
-            |name: &str| std::fs::write(format!("/proc/{}/{name}", pid.as_raw_nonzero()), "0 1000000 65536");
-        let works = map("uid_map").and_then(|()| map("gid_map")).is_ok()
-            && namespace_of(&pidfd, NamespaceOf::User).is_ok_and(|userns| {
-                sys::mount::clone_tree(self.store.root(), c"", false)
-                    .and_then(|tree| sys::mount::set_id_map(&tree, &userns, false))
-                    .is_ok()
-            });
-        let _ = sys::signal::send(&pidfd, rustix::process::Signal::KILL.as_raw());
-        let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-        works
-    }
-
     /// What everything takes on the disk, to the byte.
     pub fn usage(&self) -> Result<Usage> {
         self.store.usage().map_err(from_store)
@@ -137,16 +69,6 @@ impl Engine {
         }
         self.store.check(repair).map_err(from_store)
     }
-}
-
-/// Linux 6.13.
-fn overlay_takes_descriptors() -> bool {
-    use rustix::fs::{Mode, OFlags, openat};
-    let Ok(root) = openat(CWD, c"/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-    else {
-        return false;
-    };
-    sys::mount::FileSystem::open("overlay").is_ok_and(|overlay| overlay.set_fd("lowerdir+", &root).is_ok())
 }
 
 fn file_system(path: &std::path::Path) -> String {

@@ -156,3 +156,30 @@ fn damaged_records_are_told_in_a_line_and_the_rest_works() {
     assert!(sandbox.hull(&["images"]).stderr.is_empty());
     sandbox.assert_clean();
 }
+
+/// Whether `system info` says that something works.
+fn works(info: &Value, name: &str) -> bool {
+    let features = info["Features"].as_array().unwrap();
+    features.iter().find(|feature| feature["Name"] == name).unwrap()["Works"].as_bool().unwrap()
+}
+
+#[test]
+fn what_the_host_can_isolate_is_tried() {
+    let sandbox = Sandbox::new();
+    let info: Value = serde_json::from_str(&sandbox.ok(&["system", "info", "-f", "json"])).unwrap();
+    for name in ["user namespaces", "network namespaces", "overlay", "seccomp filters", "control groups"] {
+        assert!(works(&info, name), "{name}: {info}");
+    }
+    sandbox.assert_clean();
+    // Present, and of no use here: none may be made.
+    let script = "for kind in net time; do echo 0 > /proc/sys/user/max_${kind}_namespaces; done; exec \"$0\" info -f json";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-U", "-r", "-m", "sh", "-c", script, support::HULL]).env("HULL_ROOT", sandbox.root());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let info: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for name in ["network namespaces", "time namespaces"] {
+        assert!(!works(&info, name), "{name}: {info}");
+    }
+    assert!(works(&info, "mount, pid, IPC and UTS namespaces"), "{info}");
+}

@@ -60,6 +60,7 @@ pub(crate) fn refused(errno: Errno, what: String) -> Error {
     let error = Error::new(kind, what).caused_by(std::io::Error::from(errno));
     match kind {
         Kind::NoSpace => error.with_hint("`hull system prune` frees what is not used"),
+        Kind::ReadOnly => error.with_hint("the store can only be looked at; `--root DIR` is another"),
         _ => error,
     }
 }
