@@ -8,7 +8,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, IoSlice, IoSliceMut, Result};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, sendmsg, socketpair,
 };
 use std::mem::MaybeUninit;
 
@@ -67,6 +67,13 @@ impl Channel {
     pub(crate) fn pair() -> Result<(Self, Self)> {
         let (a, b) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         Ok((Self(a), Self(b)))
+    }
+
+    /// Is there nobody at the other end any more?
+    pub(crate) fn is_abandoned(&self) -> bool {
+        // Not poll(2), which RLIMIT_NOFILE limits.
+        let look = recv(&self.0, &mut [0], RecvFlags::DONTWAIT | RecvFlags::PEEK);
+        matches!(look, Ok((_, 0)) | Err(Errno::CONNRESET))
     }
 
     /// Sends a message with a payload.
@@ -175,7 +182,9 @@ mod tests {
         let got = theirs.receive_mounts().unwrap().unwrap();
         let sizes: Vec<_> = got.iter().map(|fd| rustix::fs::fstat(fd).unwrap().st_size).collect();
         assert_eq!(sizes, (0..600).collect::<Vec<_>>());
+        assert!(!theirs.is_abandoned());
         drop(ours);
+        assert!(theirs.is_abandoned());
         assert!(theirs.receive().unwrap().is_none());
     }
 

@@ -35,6 +35,10 @@ pub(super) fn become_user(plan: &Plan, channel: &Channel, manner: &Manner) -> Re
     // Cleared by the kernel with any change of ids, so it is set after them.
     if matches!(manner.bond, Bond::Maker) {
         set_parent_process_death_signal(Some(Signal::KILL)).during(Step::Identity, "parent-death signal")?;
+        // One that died before gives no signal any more: it is heard as the end of the channel.
+        if channel.is_abandoned() {
+            sys::process::exit_now(125)
+        }
     }
     enter_workdir(&process.cwd)?;
     if process.no_new_privileges {
