@@ -21,7 +21,7 @@ impl Bundle {
         let file = path.join("config.json");
         let bytes = std::fs::read(&file).at(|| format!("read `{}`", file.display()))?;
         let mut spec = parse(&bytes, warn)?;
-        place_cgroup(&mut spec, &request.id);
+        place_cgroup(&mut spec, request);
         place_binds(&mut spec, path);
         if let Some(directory) = notify {
             add_notify(&mut spec, directory);
@@ -71,6 +71,7 @@ impl Bundle {
             created: jiff::Timestamp::now(),
             annotations: annotations.map(|(name, value)| (name.clone(), value.clone())).collect(),
             cgroup: self.spec.linux().as_ref().and_then(|linux| linux.cgroups_path().clone()),
+            systemd: None,
             groups: Vec::new(),
             rdt: Vec::new(),
             shares_pids: !self.has_own(LinuxNamespaceType::Pid),
@@ -137,10 +138,14 @@ pub(crate) fn complete(process: &mut Process, listened: u16, root: Option<&rusti
 }
 
 /// Where the bundle names no group, one of the container's name.
-fn place_cgroup(spec: &mut Spec, id: &str) {
+fn place_cgroup(spec: &mut Spec, request: &Create) {
     let Some(mut linux) = spec.linux().clone() else { return };
     if linux.cgroups_path().as_ref().is_none_or(|path| path.as_os_str().is_empty()) {
-        linux.set_cgroups_path(Some(Path::new("/hull-runtime").join(id)));
+        let path = match request.systemd {
+            Some(_) => format!(":hull:{}", request.id).into(),
+            None => Path::new("/hull-runtime").join(&request.id),
+        };
+        linux.set_cgroups_path(Some(path));
         spec.set_linux(Some(linux));
     }
 }

@@ -1,10 +1,11 @@
 //! From a bundle to a container that waits for its start, or runs at once.
 
 use crate::config::Bundle;
-use crate::error::{At, from_cgroup, from_runtime, invalid};
+use crate::error::{At, from_runtime, invalid};
 use crate::notify::Notify;
 use crate::record::Process;
 use crate::{Error, Kind, Place, Record, Result, Root, console, foreground, listener};
+use cgroup::systemd::Manager;
 use runtime::{Bond, Event, Gate, Hooks, Manner, Moment, Rootfs, Running, Start};
 use rustix::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,8 @@ pub struct Create {
     pub detach: bool,
     /// It stays, stopped, when its program has ended in the foreground.
     pub keep: bool,
+    /// The systemd that makes its groups.
+    pub systemd: Option<Manager>,
     /// The caller's sd_notify socket, which the program is to reach, see sd_notify(3).
     pub notify: Option<PathBuf>,
 }
@@ -103,7 +106,7 @@ struct Draft {
 impl Draft {
     /// From here on `delete` knows what there is to remove.
     fn new(place: Place, bundle: &Bundle, request: &Create) -> Result<Self> {
-        let record = bundle.record(place.id());
+        let record = Record { systemd: request.systemd.clone(), ..bundle.record(place.id()) };
         let hooks = bundle.hooks(place.id());
         let draft = Self { place: Some(place), running: None, record, master: None, hooks };
         sys::step!("bundle.create.placed");
@@ -132,7 +135,7 @@ impl Draft {
         bond: Bond,
         warn: &mut dyn FnMut(&str),
     ) -> Result<()> {
-        let host = cgroup::Host::probe().map_err(from_cgroup)?;
+        let host = bundle.groups(request.systemd.as_ref())?;
         let start = Start {
             rootfs: Rootfs::Directory(bundle.root()),
             stdio: bundle.stdio(),

@@ -1,7 +1,9 @@
 //! A container's control group: freezing, limits, accounts.
 
+use crate::config::Bundle;
 use crate::error::{At, from_cgroup, invalid, status};
 use crate::{Place, Record, Result, Status};
+use cgroup::systemd::{Driver, Manager, Value, from_annotations};
 use cgroup::{Cgroup, Host, OomNotice, Stats};
 use oci::runtime::LinuxResources;
 
@@ -9,13 +11,30 @@ impl Record {
     /// The group and the host's hierarchies; none where the container has none.
     pub(crate) fn group(&self) -> Result<Option<(Host, Cgroup)>> {
         let Some(path) = &self.cgroup else { return Ok(None) };
-        let host = Host::probe().map_err(from_cgroup)?;
+        let host = host(self.systemd.as_ref(), Vec::new())?;
         let found = match self.groups.as_slice() {
             [] => host.open(path),
             groups => host.reopen(groups),
         };
         Ok(found.map_err(from_cgroup)?.map(|group| (host, group)))
     }
+}
+
+impl Bundle {
+    /// The host's control groups, and who makes the container's.
+    pub(crate) fn groups(&self, systemd: Option<&Manager>) -> Result<Host> {
+        let annotations = self.spec.annotations().iter().flatten();
+        let asked = if systemd.is_some() { from_annotations(annotations) } else { Ok(Vec::new()) };
+        host(systemd, asked.map_err(from_cgroup)?)
+    }
+}
+
+fn host(systemd: Option<&Manager>, properties: Vec<(String, Value)>) -> Result<Host> {
+    let host = Host::probe().map_err(from_cgroup)?;
+    Ok(match systemd {
+        Some(manager) => host.under_systemd(Driver { manager: manager.clone(), properties }),
+        None => host,
+    })
 }
 
 impl Place {

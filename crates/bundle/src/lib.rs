@@ -41,6 +41,7 @@ mod root;
 mod start;
 mod status;
 
+pub use cgroup::systemd::Manager;
 pub use cgroup::{Oom, OomNotice, Stats};
 pub use create::{Create, Made, VERSION};
 pub use error::{Error, Kind, Result};

@@ -1,5 +1,6 @@
 //! What is kept of a container beside its configuration.
 
+use cgroup::systemd::Manager;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,6 +25,9 @@ pub struct Record {
     pub annotations: BTreeMap<String, String>,
     /// The control group that was asked for; none: it stays in its maker's.
     pub cgroup: Option<PathBuf>,
+    /// The systemd that made them, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub systemd: Option<Manager>,
     /// Its groups' directories by controller, once they are made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<(String, PathBuf)>,

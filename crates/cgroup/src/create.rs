@@ -15,11 +15,14 @@ impl Host {
     ///
     /// An absolute `path` starts at each hierarchy's root. A relative one starts at the caller's own group; on v2
     /// beside it, for a group with processes has no groups with limits below, but below it where systemd handed
-    /// it over (`Delegate=`): the caller then moves into a leaf.
+    /// it over (`Delegate=`): the caller then moves into a leaf. With systemd's driver it is `slice:prefix:name`.
     ///
     /// # Errors
     /// [`Kind::InUse`] where a group is there already and has processes.
     pub fn create(&self, path: &Path, resources: &LinuxResources) -> Result<Cgroup> {
+        if let Some(driver) = self.driver() {
+            return driver.create(self, path, resources);
+        }
         let place = Place::of(path)?;
         let rules = resources.devices().as_deref().unwrap_or_default();
         device::check(rules, self.mode() != Mode::V2)?;
@@ -49,8 +52,15 @@ impl Host {
         let mut draft = Draft::new(self, &place, false);
         match self.tree() {
             Some(root) if self.mode() == Mode::V2 => draft.make("", place.tree(&root), &root)?,
-            _ => {
+            tree => {
                 draft.make_old(&place, settings)?;
+                // What systemd counts the unit's processes by.
+                if let Some(root) = self.named() {
+                    draft.make("systemd", place.old("name=systemd", &root), &root)?;
+                }
+                if let (Some(root), None) = (tree, draft.made.tree()) {
+                    draft.make("", place.tree(&root), &root)?;
+                }
                 draft.made.take_in(pid)?;
             }
         }
@@ -86,7 +96,11 @@ struct Draft<'a> {
 impl<'a> Draft<'a> {
     fn new(host: &'a Host, place: &Place, empty: bool) -> Self {
         let freezer = host.hierarchy("freezer").map(|one| place.old(&one.name, &one.path));
-        Self { made: Cgroup { mode: host.mode(), groups: Vec::new(), freezer }, host, empty }
+        Self {
+            made: Cgroup { mode: host.mode(), groups: Vec::new(), freezer, seat: None, driver: None },
+            host,
+            empty,
+        }
     }
 
     /// v1's groups, and on a hybrid host the tree's where a setting needs it.
@@ -143,7 +157,7 @@ impl<'a> Draft<'a> {
 
     fn keep(mut self) -> Cgroup {
         let groups = std::mem::take(&mut self.made.groups);
-        Cgroup { mode: self.made.mode, groups, freezer: self.made.freezer.take() }
+        Cgroup { mode: self.made.mode, groups, freezer: self.made.freezer.take(), seat: None, driver: None }
     }
 }
 

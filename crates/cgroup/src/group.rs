@@ -1,6 +1,7 @@
 //! A container's groups.
 
 use crate::host::UNIFIED;
+use crate::systemd::{Driver, Seat};
 use crate::{Entry, Error, Kind, Mode, Result, files};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode as FileMode, OFlags, openat};
@@ -45,6 +46,10 @@ pub struct Cgroup {
     pub(crate) groups: Vec<Group>,
     /// v1: where the group of the freezer is, or will be made when it is first frozen.
     pub(crate) freezer: Option<PathBuf>,
+    /// Who keeps a scope of systemd alive.
+    pub(crate) seat: Option<Seat>,
+    /// Whose unit it is, if not ours.
+    pub(crate) driver: Option<Driver>,
 }
 
 /// What is mounted for the container below its `/sys/fs/cgroup`.
@@ -74,6 +79,12 @@ impl Cgroup {
                 tasks.collect::<Result<_>>().map(Entry::Tasks)
             }
         }
+    }
+
+    /// The container's first process is in it: nobody else need be, see [`crate::systemd`].
+    pub fn seated(&mut self) -> Result<()> {
+        let Some(pids) = self.seat.take().and_then(|mut seat| seat.pids.take()) else { return Ok(()) };
+        crate::setting::apply_all(&self.placed(&[pids])?)
     }
 
     /// Moves a process that is not the caller's child-to-be into it. On v1 that waits for RCU, 3 to 20 ms.
@@ -130,7 +141,7 @@ impl Cgroup {
         };
         let groups = self.groups.iter().map(open).collect::<Result<_>>()?;
         let freezer = self.freezer.as_ref().map(|freezer| freezer.join(&plain));
-        Ok(Self { mode: self.mode, groups, freezer })
+        Ok(Self { mode: self.mode, groups, freezer, seat: None, driver: None })
     }
 
     /// Was a process of it killed for want of memory?

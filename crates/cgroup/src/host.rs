@@ -1,5 +1,6 @@
 //! Which hierarchies the host has.
 
+use crate::systemd::Driver;
 use crate::{Error, Kind, Result, files};
 use rustix::fs::statfs;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,7 @@ pub struct Host {
     mode: Mode,
     root: PathBuf,
     hierarchies: Vec<Hierarchy>,
+    driver: Option<Driver>,
 }
 
 impl Host {
@@ -64,7 +66,7 @@ impl Host {
         };
         let kind = |path: &Path| statfs(path).map(|found| found.f_type as u64);
         if kind(root).map_err(failed)? == CGROUP2 {
-            return Ok(Self { mode: Mode::V2, root: root.to_owned(), hierarchies: Vec::new() });
+            return Ok(Self { mode: Mode::V2, root: root.to_owned(), hierarchies: Vec::new(), driver: None });
         }
         let names = files::open_dir(root).and_then(files::directories).map_err(failed)?;
         let is_hybrid = names.iter().any(|name| name == UNIFIED) && kind(&root.join(UNIFIED)) == Ok(CGROUP2);
@@ -78,7 +80,21 @@ impl Host {
         if hierarchies.is_empty() {
             return Err(Error::new(Kind::Unsupported, format!("no control groups at `{}`", root.display())));
         }
-        Ok(Self { mode: if is_hybrid { Mode::Hybrid } else { Mode::V1 }, root: root.to_owned(), hierarchies })
+        Ok(Self {
+            mode: if is_hybrid { Mode::Hybrid } else { Mode::V1 },
+            root: root.to_owned(),
+            hierarchies,
+            driver: None,
+        })
+    }
+
+    /// The same host, whose groups systemd makes.
+    pub fn under_systemd(self, driver: Driver) -> Self {
+        Self { driver: Some(driver), ..self }
+    }
+
+    pub(crate) fn driver(&self) -> Option<&Driver> {
+        self.driver.as_ref()
     }
 
     /// How the controllers are laid out.
@@ -99,6 +115,12 @@ impl Host {
             Mode::Hybrid => Some(self.root.join(UNIFIED)),
             Mode::V2 => Some(self.root.clone()),
         }
+    }
+
+    /// The top of systemd's own hierarchy of v1, if it is mounted.
+    pub(crate) fn named(&self) -> Option<PathBuf> {
+        let path = self.root.join("systemd");
+        statfs(&path).is_ok_and(|found| found.f_type as u64 == CGROUP).then_some(path)
     }
 
     pub(crate) fn tree_controllers(&self) -> Vec<String> {

@@ -5,17 +5,26 @@
 //!
 //! ```text
 //!            v2                             v1                              hybrid
-//! /sys/fs/cgroup/hull/ID     /sys/fs/cgroup/memory/hull/ID      as v1; the cgroup2 tree below `unified`
-//!                            /sys/fs/cgroup/cpu,cpuacct/hull/ID holds only what v1 has not
-//!                            …                                  taken (here hugetlb) and is left alone
+//! /sys/fs/cgroup/hull/ID     /sys/fs/cgroup/memory/hull/ID      as v1; in the cgroup2 tree below `unified`
+//!                            /sys/fs/cgroup/cpu,cpuacct/hull/ID  only what v1 has not taken (here hugetlb),
+//!                            …                                   and only where a limit asks for it
+//!
+//! LinuxResources ─limits─▶ settings: file, value, how it is shown ─▶ written, read back
+//!                └─device─▶ rules ─▶ v1: the list they come to    v2: a program
+//!
+//! Host::create, open, reopen, adopt ─▶ Cgroup ─▶ entry, mounts, paths     for who starts a container
+//!                                             ─▶ stats, oom_notice, procs  for who watches it
+//!                                             ─▶ freeze, signal, kill_all, remove
+//! Host::update(&Cgroup, LinuxResources)         what is given, or nothing
 //! ```
 //!
 //! Invariants
 //! - Every limit that is written is read back; one that the kernel does not hold is an error, and the groups
-//!   made so far are gone again.
+//!   made so far are gone again, or hold what they held before.
 //! - On v1 a process joins by writing 0 to `tasks` itself: moving another one waits for RCU.
 //! - Only groups below the path that was asked for are made, changed or removed; parents are made if absent
-//!   and left.
+//!   and marked, so that they go with the last container. Real-time CPU alone is had from the groups above.
+//! - With [`systemd`]'s driver the groups are a unit's, and what is written is told to systemd as well.
 
 mod create;
 mod delegate;

@@ -71,7 +71,10 @@ impl Host {
     /// A relative path means another place to a caller in another group: who opens it later keeps
     /// [`Cgroup::paths`] and uses [`Host::reopen`].
     pub fn open(&self, path: &Path) -> Result<Option<Cgroup>> {
-        let place = Place::of(path)?;
+        let place = match self.driver() {
+            Some(driver) => Place::of(&Path::new("/").join(driver.unit(path)?.path()?))?,
+            None => Place::of(path)?,
+        };
         let old = self.hierarchies().iter().map(|one| (one.name.clone(), place.old(&one.name, &one.path)));
         let tree = self.tree().map(|root| (String::new(), place.tree(&root)));
         self.open_all(old.chain(tree))
@@ -120,7 +123,13 @@ impl Host {
             }
             groups.extend(Group::open(&hierarchy, path)?);
         }
-        Ok((!groups.is_empty()).then_some(Cgroup { mode: self.mode(), groups, freezer }))
+        Ok((!groups.is_empty()).then_some(Cgroup {
+            mode: self.mode(),
+            groups,
+            freezer,
+            seat: None,
+            driver: self.driver().cloned(),
+        }))
     }
 
     /// The path below its hierarchy's root.

@@ -88,9 +88,12 @@ impl Cgroup {
     }
 
     /// Removes it. A process that is still there is killed: what outlives a container's first process is its own.
-    pub fn remove(self) -> Result<()> {
+    pub fn remove(mut self) -> Result<()> {
+        self.seat = None;
+        // systemd would not notice that the unit's group is gone, and keep the unit.
+        let stopped = self.driver.take().map_or(Ok(()), |driver| driver.stop(&self));
         self.groups.iter().rev().try_for_each(|group| self.remove_one(&group.path))?;
-        self.freezer.iter().try_for_each(|path| self.remove_one(path))
+        self.freezer.iter().try_for_each(|path| self.remove_one(path)).and(stopped)
     }
 
     /// A group is busy for a moment after its last process was reaped.

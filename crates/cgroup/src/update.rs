@@ -23,6 +23,9 @@ impl Host {
         let before = Before::of(&placed);
         setting::apply_all(&placed)?;
         cgroup.hold_devices(rules, false)?;
+        if let Some(driver) = self.driver() {
+            driver.update(cgroup, &settings, resources)?;
+        }
         before.forget();
         Ok(())
     }

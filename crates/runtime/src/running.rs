@@ -107,6 +107,10 @@ impl Running {
     pub fn event(&mut self) -> Result<Event> {
         let Some(channel) = &self.channel else { return Ok(Event::Executed) };
         let message = channel.receive().map_err(|errno| refused(errno, "hear from the container".into()))?;
+        // Whatever it is: it comes from inside the container's groups.
+        self.cgroup.as_mut().map_or(Ok(()), cgroup::Cgroup::seated).map_err(|cause| {
+            Error::new(Kind::Cgroup, "leave the cgroup to the container").caused_by(cause)
+        })?;
         match message {
             None => {
                 self.channel = None;

@@ -2,97 +2,112 @@
 //! "StartTransientUnit()".
 //!
 //! ```text
-//! pid of the container's first process ──StartTransientUnit──▶ scope in its slice, group made by systemd
+//! a seat: a process of ours ──StartTransientUnit──▶ scope in its slice, group made by systemd
 //!     its group, as /proc/PID/cgroup tells ──limits written and read back──▶ Cgroup
+//! the container's first process is in it ──Cgroup::seated──▶ the seat is given up
 //! ```
 //!
-//! Where systemd is must be said by the caller: nothing here reads the environment.
+//! The unit goes when its last process ends, also when that failed (`CollectMode=`), and at the latest when the groups
+//! are removed. Where systemd is must be said by the caller: nothing here reads the environment.
 
 mod bus;
 mod message;
 mod property;
+mod seat;
 mod unit;
-
-#[cfg(test)]
-mod tests;
 
 pub use bus::Manager;
 pub use message::Value;
 pub use property::from_annotations;
+pub(crate) use seat::Seat;
 pub use unit::{Unit, expand};
 
+use crate::group::kernel;
 use crate::limits::{self, Held};
+use crate::setting::Setting;
 use crate::{Cgroup, Error, Host, Kind, Mode, Result, device};
 use bus::{Answer, Bus};
 use oci::runtime::LinuxResources;
 use rustix::process::Pid;
+use std::path::Path;
 
-const EXISTS: &str = "org.freedesktop.systemd1.UnitExists";
 const NO_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
+const EXISTS: &str = "org.freedesktop.systemd1.UnitExists";
+
+/// How [`Host::create`] asks systemd.
+#[derive(Debug, Clone)]
+pub struct Driver {
+    /// Whose systemd.
+    pub manager: Manager,
+    /// Properties besides the limits', e.g. [`from_annotations`].
+    pub properties: Vec<(String, Value)>,
+}
+
+impl Driver {
+    /// The slice of containers that name none.
+    fn slice(&self) -> &'static str {
+        if self.manager == Manager::System { "system.slice" } else { "user.slice" }
+    }
+
+    pub(crate) fn unit(&self, path: &Path) -> Result<Unit> {
+        Unit::parse(&path.to_string_lossy(), self.slice())
+    }
+
+    /// Starts the scope that `cgroupsPath` names, with all limits, or nothing.
+    pub(crate) fn create(&self, host: &Host, path: &Path, resources: &LinuxResources) -> Result<Cgroup> {
+        let unit = self.unit(path)?;
+        Systemd::connect(&self.manager)?.start(host, &unit, self, resources)
+    }
+
+    /// Tells systemd of changes that were written. The last part of the group's path is the unit's name.
+    pub(crate) fn update(&self, cgroup: &Cgroup, settings: &[Setting], to: &LinuxResources) -> Result<()> {
+        Systemd::connect(&self.manager)?.tell(&unit_of(cgroup), settings, to)
+    }
+
+    /// Ends what runs in the unit and takes it down. One that is gone is no error.
+    pub(crate) fn stop(&self, cgroup: &Cgroup) -> Result<()> {
+        cgroup.kill_all()?;
+        Systemd::connect(&self.manager)?.stop_unit(&unit_of(cgroup))
+    }
+}
+
+fn unit_of(cgroup: &Cgroup) -> String {
+    let name = cgroup.groups.first().and_then(|group| group.path.file_name());
+    name.unwrap_or_default().to_string_lossy().into_owned()
+}
 
 /// A connection to a systemd.
 #[derive(Debug)]
-pub struct Systemd {
+struct Systemd {
     bus: Bus,
 }
 
-/// A scope to be started.
-#[derive(Debug)]
-pub struct Scope<'a> {
-    /// Its names.
-    pub unit: &'a Unit,
-    /// The process that is in it from the start: systemd has no scope without one. None for a slice.
-    pub pid: Option<Pid>,
-    /// What `systemctl status` shows.
-    pub description: &'a str,
-    /// Properties besides the limits', e.g. [`from_annotations`].
-    pub properties: &'a [(String, Value)],
-    /// The limits.
-    pub resources: &'a LinuxResources,
-}
-
 impl Systemd {
-    /// # Errors
-    /// [`Kind::Unsupported`] where no systemd is heard, with the places that were tried.
-    pub fn connect(manager: &Manager) -> Result<Self> {
+    fn connect(manager: &Manager) -> Result<Self> {
         Ok(Self { bus: Bus::connect(manager)? })
     }
 
-    /// Starts a scope with all limits, or nothing. What systemd has no property for is written.
-    pub fn start(&mut self, host: &Host, scope: &Scope<'_>) -> Result<Option<Cgroup>> {
-        let rules = scope.resources.devices().as_deref().unwrap_or_default();
+    fn start(
+        &mut self,
+        host: &Host,
+        unit: &Unit,
+        driver: &Driver,
+        resources: &LinuxResources,
+    ) -> Result<Cgroup> {
+        let rules = resources.devices().as_deref().unwrap_or_default();
         device::check(rules, host.mode() != Mode::V2)?;
-        let settings = limits::settings(host, scope.resources, &Held::default())?;
-        let mut properties = self.given(scope, host.mode());
+        let settings = limits::settings(host, resources, &Held::default())?;
+        let mut seat = Seat::take().map_err(|errno| kernel(errno, "make a process for a scope".into()))?;
+        let mut properties = given(unit, seat.pid, host.mode());
         properties.extend(property::of(&settings));
         properties.extend(device::properties(rules)?);
-        properties.extend(scope.properties.iter().cloned());
-        self.start_unit(&scope.unit.name, properties)?;
-        let Some(pid) = scope.pid else { return Ok(None) };
-        match host.in_unit(pid, &settings, rules) {
-            Ok(group) => Ok(Some(group)),
-            Err(error) => {
-                let _ = self.stop_unit(&scope.unit.name);
-                Err(error)
-            }
-        }
-    }
-
-    fn given(&self, scope: &Scope<'_>, mode: Mode) -> Vec<(String, Value)> {
-        let text = |name: &str, value: &str| (name.to_owned(), Value::Text(value.to_owned()));
-        let flag = |name: &str, value| (name.to_owned(), Value::Bool(value));
-        let io = if mode == Mode::V2 { "IOAccounting" } else { "BlockIOAccounting" };
-        let mut all = vec![text("Description", scope.description)];
-        match scope.unit.is_slice() {
-            true => all.push(("Wants".into(), Value::Texts(vec![scope.unit.slice.clone()]))),
-            false => all.extend([text("Slice", &scope.unit.slice), flag("Delegate", true)]),
-        }
-        let pid = scope.pid.map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
-        all.extend(pid.map(|pid| ("PIDs".to_owned(), Value::Uint32s(vec![pid]))));
-        let accounts = ["MemoryAccounting", "CPUAccounting", io, "TasksAccounting"];
-        all.extend(accounts.map(|name| flag(name, true)));
-        all.push(flag("DefaultDependencies", false));
-        all
+        properties.extend(driver.properties.iter().cloned());
+        self.start_unit(&unit.name, properties)?;
+        let (settings, pids) = seat::with_room(&settings);
+        // Where this fails, the seat goes, and the unit with it.
+        let group = host.in_unit(seat.pid, &settings, rules)?;
+        seat.pids = pids;
+        Ok(Cgroup { seat: Some(seat), driver: Some(driver.clone()), ..group })
     }
 
     fn start_unit(&mut self, name: &str, properties: Vec<(String, Value)>) -> Result<()> {
@@ -114,39 +129,41 @@ impl Systemd {
         }
     }
 
-    /// Changes what is given and leaves the rest: told to systemd and written.
-    pub fn update(&mut self, host: &Host, unit: &str, group: &Cgroup, to: &LinuxResources) -> Result<()> {
-        let settings = limits::settings(host, to, &group.held())?;
-        // The kernel is asked first: it says what is wrong, and then all is as before.
-        host.update(group, to)?;
-        let mut properties = property::of(&settings);
+    fn stop_unit(&mut self, name: &str) -> Result<()> {
+        match self.bus.call("StopUnit", &[text(name), text("replace")])? {
+            Answer::Refused(error, _) if error == NO_UNIT => Ok(()),
+            answer => {
+                let job = done(answer, || format!("stop unit `{name}`"))?;
+                self.bus.await_job(&job).map(drop)
+            }
+        }
+    }
+
+    fn tell(&mut self, unit: &str, settings: &[Setting], to: &LinuxResources) -> Result<()> {
+        let mut properties = property::of(settings);
         properties.extend(device::properties(to.devices().as_deref().unwrap_or_default())?);
         let arguments = [text(unit), Value::Bool(true), Value::Properties(properties)];
         let answer = self.bus.call("SetUnitProperties", &arguments)?;
-        match answer {
-            Answer::Done(_) => host.update(group, to),
-            refused => done(refused, || format!("set properties of unit `{unit}`")).map(drop),
-        }
+        done(answer, || format!("set properties of unit `{unit}`")).map(drop)
     }
+}
 
-    /// Ends what runs in it, stops the unit and removes what groups are left. One that is gone is no error.
-    pub fn stop(&mut self, unit: &str, group: Cgroup) -> Result<()> {
-        group.kill_all()?;
-        self.stop_unit(unit)?;
-        group.remove()
-    }
-
-    fn stop_unit(&mut self, name: &str) -> Result<()> {
-        match self.bus.call("StopUnit", &[text(name), text("replace")])? {
-            Answer::Refused(error, _) if error == NO_UNIT => return Ok(()),
-            answer => {
-                let job = done(answer, || format!("stop unit `{name}`"))?;
-                self.bus.await_job(&job)?;
-            }
-        }
-        // A unit that failed would stay.
-        self.bus.call("ResetFailedUnit", &[text(name)]).map(drop)
-    }
+/// What every scope of ours has.
+fn given(unit: &Unit, pid: Pid, mode: Mode) -> Vec<(String, Value)> {
+    let text = |name: &str, value: &str| (name.to_owned(), Value::Text(value.to_owned()));
+    let flag = |name: &str, value| (name.to_owned(), Value::Bool(value));
+    let io = if mode == Mode::V2 { "IOAccounting" } else { "BlockIOAccounting" };
+    let pids = Value::Uint32s(vec![pid.as_raw_nonzero().get().unsigned_abs()]);
+    let mut all = vec![
+        text("Description", &format!("container {}", unit.name)),
+        text("Slice", &unit.slice),
+        text("CollectMode", "inactive-or-failed"),
+        flag("Delegate", true),
+        flag("DefaultDependencies", false),
+        ("PIDs".to_owned(), pids),
+    ];
+    all.extend(["MemoryAccounting", "CPUAccounting", io, "TasksAccounting"].map(|name| flag(name, true)));
+    all
 }
 
 fn text(text: &str) -> Value {

@@ -13,8 +13,7 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// `slice:prefix:name`. An empty slice is `default`; an empty prefix leaves the name alone; a name that ends in
-    /// `.slice` is one.
+    /// `slice:prefix:name`. An empty slice is `default`; an empty prefix leaves the name alone.
     ///
     /// # Errors
     /// [`Kind::Invalid`] for another form, and for slices that systemd cannot have.
@@ -29,17 +28,11 @@ impl Unit {
         }
         let slice = if slice.is_empty() { default } else { slice };
         expand(slice)?;
-        let unit = match (name.ends_with(".slice"), prefix) {
-            (true, _) => name.to_owned(),
-            (false, "") => format!("{name}.scope"),
-            (false, prefix) => format!("{prefix}-{name}.scope"),
-        };
+        if name.ends_with(".slice") {
+            return Err(invalid("a slice holds no processes"));
+        }
+        let unit = if prefix.is_empty() { format!("{name}.scope") } else { format!("{prefix}-{name}.scope") };
         Ok(Self { slice: slice.to_owned(), name: unit })
-    }
-
-    /// Is it a slice itself, which holds other units and no processes?
-    pub fn is_slice(&self) -> bool {
-        self.name.ends_with(".slice")
     }
 
     /// Its path below the manager's own group.
@@ -47,10 +40,7 @@ impl Unit {
     /// # Errors
     /// [`Kind::Invalid`] for a slice that systemd cannot have.
     pub fn path(&self) -> Result<PathBuf> {
-        match self.is_slice() {
-            true => expand(&self.name),
-            false => Ok(expand(&self.slice)?.join(&self.name)),
-        }
+        Ok(expand(&self.slice)?.join(&self.name))
     }
 }
 
@@ -90,8 +80,9 @@ mod tests {
         assert_eq!(unit("machine.slice:libpod:4f"), is("machine.slice", "libpod-4f.scope"));
         assert_eq!(unit(":runc:4f"), is("system.slice", "runc-4f.scope"));
         assert_eq!(unit("a-b.slice::4f"), is("a-b.slice", "4f.scope"));
-        assert_eq!(unit("a.slice::a-c.slice"), is("a.slice", "a-c.slice"));
-        for path in ["/a/b", "a:b", "a.slice:b:", "a:b:c", "a.slice:b:c/d", "a.slice:b:c:d"] {
+        for path in
+            ["/a/b", "a:b", "a.slice:b:", "a:b:c", "a.slice:b:c/d", "a.slice:b:c:d", "a.slice::b.slice"]
+        {
             assert_eq!(unit(path), None, "{path}");
         }
     }

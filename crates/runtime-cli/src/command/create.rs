@@ -42,18 +42,18 @@ pub(super) const RUN: Syntax = Syntax {
 };
 
 pub(super) fn create(typed: &Typed, caller: &Caller) -> Done {
-    caller.root.create(&request(typed)?, &mut |line| caller.log.warn(line))?;
+    caller.root.create(&request(typed, caller)?, &mut |line| caller.log.warn(line))?;
     Ok(0)
 }
 
 pub(super) fn run(typed: &Typed, caller: &Caller) -> Done {
-    match caller.root.run(&request(typed)?, &mut |line| caller.log.warn(line))? {
+    match caller.root.run(&request(typed, caller)?, &mut |line| caller.log.warn(line))? {
         Made::Running => Ok(0),
         Made::Ended(code) => Ok(code),
     }
 }
 
-fn request(typed: &Typed) -> Read<Create> {
+fn request(typed: &Typed, caller: &Caller) -> Read<Create> {
     let listened = listened();
     let kept = kept(typed, listened)?;
     Ok(Create {
@@ -68,6 +68,7 @@ fn request(typed: &Typed) -> Read<Create> {
         keeps_keyring: typed.is_on("no-new-keyring"),
         detach: typed.is_on("detach"),
         keep: typed.is_on("keep"),
+        systemd: caller.systemd.clone(),
         notify: notify(),
     })
 }

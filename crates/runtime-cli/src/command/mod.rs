@@ -10,7 +10,7 @@ mod show;
 
 use crate::flags::{self, Mistake, Syntax, Typed, mistake, switch, value};
 use crate::log::{Format, Log};
-use bundle::Root;
+use bundle::{Manager, Root};
 use std::error::Error as _;
 use std::ffi::OsString;
 use std::io::Write;
@@ -66,6 +66,8 @@ impl Failure {
 pub(crate) struct Caller {
     pub(crate) root: Root,
     pub(crate) log: Log,
+    /// Who makes control groups, if it is systemd.
+    pub(crate) systemd: Option<Manager>,
 }
 
 /// A command: its syntax, what is done, and the exit code when it fails.
@@ -163,7 +165,21 @@ fn caller(global: &Typed) -> flags::Read<Caller> {
             Err(error) => return mistake(format!("open log `{}`: {error}", path.display())),
         },
     };
-    Ok(Caller { root: root(global)?, log: Log { file, format, debug: global.is_on("debug") } })
+    let log = Log { file, format, debug: global.is_on("debug") };
+    let systemd = global.is_on("systemd-cgroup").then(manager);
+    Ok(Caller { root: root(global)?, log, systemd })
+}
+
+/// Root has the system's, others their own.
+fn manager() -> Manager {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match rustix::process::geteuid().is_root() {
+        true => Manager::System,
+        false => Manager::User {
+            runtime: variable("XDG_RUNTIME_DIR").map(Into::into),
+            address: variable("DBUS_SESSION_BUS_ADDRESS"),
+        },
+    }
 }
 
 fn root(global: &Typed) -> flags::Read<Root> {
