@@ -32,8 +32,8 @@ pub(crate) enum Tag {
     Terminal,
     /// From the stage that joins namespaces: the container's pid and pidfd.
     Born,
-    /// From the child, if devices are to move there: it is in its network namespace.
-    Namespaced,
+    /// From the child, if that is waited for: it is in its groups and namespaces.
+    Arrived,
     /// From the child: the descriptor that hears of the calls its filter hands on.
     Listener,
     /// From the child: all but the program is done.
@@ -153,7 +153,7 @@ impl Tag {
             Self::Failed,
             Self::Terminal,
             Self::Born,
-            Self::Namespaced,
+            Self::Arrived,
             Self::Listener,
             Self::Ready,
             Self::Proceed,

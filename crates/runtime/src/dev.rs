@@ -9,7 +9,7 @@ use crate::child::make_file_system;
 use crate::plan::{Datum, DevicePlan, FileSystemPlan, Plan, Source, may_make};
 use crate::{Result, refused};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chmodat, chownat, mkdirat, mknodat, statat, symlinkat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, mkdirat, mknodat, statat, symlinkat};
 use rustix::io::Errno;
 use std::path::Path;
 use sys::mount::{self, clone_tree};
@@ -34,9 +34,25 @@ pub(crate) fn make(plan: &Plan) -> Result<Option<OwnedFd>> {
         _ => None,
     });
     let Some((tmpfs, attributes)) = tmpfs else { return Ok(None) };
+    let _umask = Umask::clear();
     let dev = make_file_system(tmpfs, attributes).map_err(|errno| refused(errno, "mount `/dev`".into()))?;
     fill(&dev, plan).map_err(|(errno, name)| refused(errno, format!("make `/dev/{name}`")))?;
     Ok(Some(dev))
+}
+
+/// The caller's umask, put aside.
+struct Umask(Mode);
+
+impl Umask {
+    fn clear() -> Self {
+        Self(rustix::process::umask(Mode::empty()))
+    }
+}
+
+impl Drop for Umask {
+    fn drop(&mut self) {
+        rustix::process::umask(self.0);
+    }
 }
 
 /// Nodes that the child is to bind where it may make none itself: on one file system, and a clone for each.
@@ -45,6 +61,7 @@ pub(crate) fn make_outer(plan: &Plan) -> Result<Vec<OwnedFd>> {
     if outer.is_empty() || may_make(&plan.namespaces) {
         return Ok(Vec::new());
     }
+    let _umask = Umask::clear();
     let failed = |errno| refused(errno, "make device nodes".into());
     let mode: Datum = ("mode".into(), Some("700".into()));
     let tmpfs = FileSystemPlan { kind: "tmpfs".into(), data: vec![mode], ..FileSystemPlan::default() };
@@ -77,7 +94,6 @@ fn fill(dev: &OwnedFd, plan: &Plan) -> std::result::Result<(), Failed> {
     Ok(())
 }
 
-/// mknodat(2) applies the umask, so the mode is set again.
 fn extra(plan: &Plan, dev: &OwnedFd, device: &DevicePlan, name: &Path) -> rustix::io::Result<()> {
     let parent = parents(dev, name)?;
     let dir = parent.as_ref().unwrap_or(dev).as_fd();
@@ -87,7 +103,6 @@ fn extra(plan: &Plan, dev: &OwnedFd, device: &DevicePlan, name: &Path) -> rustix
         Err(Errno::EXIST) if is_there(dir, leaf, device) => return Ok(()),
         made => made?,
     }
-    chmodat(dir, leaf, mode, AtFlags::empty())?;
     match owner(plan, device) {
         (None, None) => Ok(()),
         (uid, gid) => chownat(dir, leaf, uid, gid, AtFlags::SYMLINK_NOFOLLOW),

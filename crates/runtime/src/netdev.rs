@@ -20,6 +20,9 @@ struct Move {
 /// Moves devices into the network namespace of a process: renamed, with their permanent addresses, and up
 /// (config-linux.md, Network Devices). They stay there when the container ends: that is the kernel's matter.
 pub(crate) fn move_all(devices: &[NetDevicePlan], pid: Pid) -> Result<()> {
+    if devices.is_empty() {
+        return Ok(());
+    }
     let failed = |errno| refused(errno, "enter the container's network namespace".into());
     let sides = Move::between(pid).map_err(failed)?;
     devices.iter().try_for_each(|device| sides.carry(device))

@@ -121,14 +121,14 @@ impl Plan {
 
     fn furnish(&self, running: &mut Running, rootfs: &Rootfs) -> Result<()> {
         running.held.extend(hold(&running.pidfd));
+        self.keep_capabilities()?;
         let channel = running.channel.as_ref().ok_or_else(|| Error::new(Kind::Kernel, "no channel"))?;
         let userns = self.map_ids(running.pid, running.pidfd.as_fd())?;
         self.set_limits(running.pid)?;
-        self.place(running.pid)?;
         running.rdt = self.rdt.as_ref().map(|plan| crate::rdt::Rdt::enter(plan, running.pid)).transpose()?;
         // A child that died has said why: that is heard below, EPIPE here says less.
         told(channel.send(Tag::Mapped, &[]))?;
-        self.move_net_devices(channel, running.pid)?;
+        self.place(channel, running.pid)?;
         let (uid, gid) = self.host_ids_of_root(running.pid);
         if let (Some(cgroup), true) = (&running.cgroup, self.hands_over_groups()) {
             let handed = cgroup.delegate(rustix::process::Uid::from_raw(uid));
@@ -166,6 +166,16 @@ impl Plan {
             .map_err(|errno| refused(errno, "open the container's user namespace".into()))
     }
 
+    /// Files of a user namespace's root are made by a process that is it for the file system, and yet may everything.
+    fn keep_capabilities(&self) -> Result<()> {
+        use rustix::thread::{CapabilitiesSecureBits, set_capabilities_secure_bits};
+        if !self.namespaces.has_user() {
+            return Ok(());
+        }
+        set_capabilities_secure_bits(CapabilitiesSecureBits::NO_SETUID_FIXUP)
+            .map_err(|errno| refused(errno, "keep capabilities".into()))
+    }
+
     /// Of a user namespace that is joined the kernel knows the map, the specification need not.
     fn host_ids_of_root(&self, pid: Pid) -> (u32, u32) {
         if self.namespaces.id_maps.is_some() || !self.namespaces.has_user() {
@@ -191,8 +201,25 @@ impl Plan {
         }
     }
 
-    /// Scheduling that a process in a user namespace may not give itself.
-    fn place(&self, pid: Pid) -> Result<()> {
+    /// What waits until the child is in its groups and namespaces.
+    fn place(&self, channel: &Channel, pid: Pid) -> Result<()> {
+        if !self.is_placed() {
+            return Ok(());
+        }
+        let word = channel.receive().map_err(|errno| refused(errno, "hear from the container".into()))?;
+        match word {
+            Some(word) if word.tag == Tag::Arrived => {
+                self.schedule(pid)?;
+                crate::netdev::move_all(&self.net_devices, pid)
+            }
+            Some(word) => Err(Failure::decode(&word.payload).map_or_else(no_word, Failure::into_error)),
+            None => Err(no_word()),
+        }
+    }
+
+    /// Scheduling that a process in a user namespace may not give itself. A group may have no time for what is
+    /// urgent, so this is not before the child has joined it.
+    fn schedule(&self, pid: Pid) -> Result<()> {
         if let Some(scheduler) = &self.placement.scheduler {
             let failed = |errno| refused(errno, "set `process.scheduler`".into());
             scheduler.set(pid).map_err(failed)?;
@@ -200,19 +227,6 @@ impl Plan {
         let Some((class, level)) = self.placement.io_priority else { return Ok(()) };
         sys::schedule::set_io_priority(pid, class, level)
             .map_err(|errno| refused(errno, "set `process.ioPriority`".into()))
-    }
-
-    /// Once the child is in its network namespace.
-    fn move_net_devices(&self, channel: &Channel, pid: Pid) -> Result<()> {
-        if self.net_devices.is_empty() {
-            return Ok(());
-        }
-        let word = channel.receive().map_err(|errno| refused(errno, "hear from the container".into()))?;
-        match word {
-            Some(word) if word.tag == Tag::Namespaced => crate::netdev::move_all(&self.net_devices, pid),
-            Some(word) => Err(Failure::decode(&word.payload).map_or_else(no_word, Failure::into_error)),
-            None => Err(no_word()),
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::dev::LINKS;
 use crate::failure::{Failure, Step};
 use crate::plan::{DevicePlan, Plan, may_make};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chmodat, chownat, mknodat, statat, symlinkat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, mknodat, statat, symlinkat};
 use rustix::io::Errno;
 use std::path::Path;
 
@@ -31,6 +31,8 @@ fn make(root: &OwnedFd, device: &DevicePlan, node: Option<OwnedFd>) -> rustix::i
     let leaf = device.path.file_name().ok_or(Errno::INVAL)?;
     match statat(&dir, leaf, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) if device.is_same(FileType::from_raw_mode(stat.st_mode), stat.st_rdev) => return Ok(()),
+        // Where a node was bound before.
+        Ok(stat) if node.is_some() && is_empty_file(&stat) => {}
         Ok(_) => return Err(Errno::EXIST),
         Err(Errno::NOENT) => {}
         Err(errno) => return Err(errno),
@@ -42,8 +44,11 @@ fn make(root: &OwnedFd, device: &DevicePlan, node: Option<OwnedFd>) -> rustix::i
     let mode = Mode::from_raw_mode(device.mode);
     mknodat(&dir, leaf, device.kind, mode, device.number)?;
     let owner = (device.uid.map(Uid::from_raw), device.gid.map(Gid::from_raw));
-    chmodat(&dir, leaf, mode, AtFlags::empty())
-        .and_then(|()| chownat(&dir, leaf, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW))
+    chownat(&dir, leaf, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn is_empty_file(stat: &rustix::fs::Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode).is_file() && stat.st_size == 0
 }
 
 /// The links of every `/dev`; an image's own stay.

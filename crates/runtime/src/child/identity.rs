@@ -6,18 +6,34 @@ use crate::failure::{Failure, Step};
 use crate::plan::{CapabilityPlan, Plan, ProcessPlan};
 use crate::start::{Bond, Manner};
 use rustix::fd::AsFd;
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Rlimit, Signal, set_parent_process_death_signal, setrlimit, umask};
 use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use sys::proc::Procfs;
 use sys::process::{CapabilitySets, drop_from_bounding_set, raise_ambient, set_capabilities};
 
 /// Takes on the ids 0:0 of the user namespace just mapped.
 pub(super) fn become_root() -> Result<()> {
-    set_thread_groups(&[])
+    set_groups(&[])
         .and_then(|()| set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT))
         .and_then(|()| set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT))
         .during(Step::BecomeRoot, "0:0")
+}
+
+/// Where `/proc/PID/setgroups` says `deny` nobody can, and who has no groups to set need not; see user_namespaces(7).
+fn set_groups(groups: &[Gid]) -> rustix::io::Result<()> {
+    match set_thread_groups(groups) {
+        Err(Errno::PERM) if groups.is_empty() && is_denied() => Ok(()),
+        set => set,
+    }
+}
+
+fn is_denied() -> bool {
+    Procfs::mounted().and_then(|proc| proc.open("self/setgroups", OFlags::RDONLY)).is_ok_and(|file| {
+        let mut word = [0; 4];
+        rustix::io::read(file, &mut word).is_ok() && &word == b"deny"
+    })
 }
 
 /// Takes on the user's ids and capabilities, the filter and the last few settings; in the one order that works:
@@ -102,7 +118,7 @@ fn set_ids_and_capabilities(process: &ProcessPlan) -> Result<()> {
     }
     let groups: Vec<_> = identity.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
     let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
-    set_thread_groups(&groups)
+    set_groups(&groups)
         .and_then(|()| set_thread_res_gid(gid, gid, gid))
         .and_then(|()| set_thread_res_uid(uid, uid, uid))
         .during(Step::Identity, format!("{}:{}", identity.uid, identity.gid))?;

@@ -67,6 +67,7 @@ impl Child<'_> {
         if self.channel.receive().during(Step::Receive, "the parent's word")?.is_none() {
             sys::process::exit_now(125); // the parent died: nobody is left to tell
         }
+        rustix::process::umask(rustix::fs::Mode::empty()); // until the program's
         self.make_namespaces()?;
         let prepared = mounts::prepare(self.plan, self.groups)?;
         let proc = self.procfs()?;
@@ -160,8 +161,8 @@ impl Child<'_> {
         if later.contains(Namespaces::NET) {
             sys::link::bring_loopback_up().during(Step::Loopback, "lo")?;
         }
-        if !self.plan.net_devices.is_empty() {
-            self.channel.send(Tag::Namespaced, &[]).during(Step::Receive, "network devices")?;
+        if self.plan.is_placed() {
+            self.channel.send(Tag::Arrived, &[]).during(Step::Receive, "its place")?;
         }
         match &self.plan.namespaces.time_offsets {
             Some(text) => {

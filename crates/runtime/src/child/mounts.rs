@@ -6,6 +6,9 @@ use crate::plan::{Attach, Datum, FileSystemPlan, MountPlan, Plan, Source};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat2, symlinkat};
 use rustix::io::Errno;
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use sys::mount::{self, Attributes, FileSystem};
 use sys::process::Namespaces;
@@ -312,26 +315,57 @@ pub(super) fn open_in(root: &OwnedFd, path: &Path, plain: bool) -> rustix::io::R
     openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
 }
 
-/// Makes a directory or an empty file, and the directories on the way; links are followed in the root.
+/// Makes a directory or an empty file, and the directories on the way; links are followed in the root, also those that
+/// lead to nothing yet.
 pub(super) fn make_in(root: &OwnedFd, path: &Path, is_dir: bool) -> rustix::io::Result<()> {
-    let mut walked = PathBuf::new();
-    let parts: Vec<_> = path.components().filter(|part| matches!(part, Component::Normal(_))).collect();
-    for (index, part) in parts.iter().enumerate() {
-        let parent = open_in(root, if index == 0 { Path::new(".") } else { &walked }, false)?;
-        walked.push(part);
-        let last = index + 1 == parts.len();
-        let made = if last && !is_dir {
-            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-            rustix::fs::openat(&parent, part.as_os_str(), flags, Mode::from_raw_mode(0o644)).map(drop)
-        } else {
-            mkdirat(&parent, part.as_os_str(), Mode::from_raw_mode(0o755))
-        };
-        match made {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno),
+    let mut walked = PathBuf::new(); // never a link
+    let mut rest = VecDeque::new();
+    prepend(&mut rest, path);
+    let mut links = 0;
+    while let Some(part) = rest.pop_front() {
+        if part == ".." {
+            walked.pop();
+            continue;
+        }
+        let parent =
+            open_in(root, if walked.as_os_str().is_empty() { Path::new(".") } else { &walked }, true)?;
+        match make_one(&parent, &part, is_dir || !rest.is_empty()) {
+            Err(Errno::EXIST) => {}
+            made => made?,
+        }
+        match rustix::fs::readlinkat(&parent, part.as_os_str(), Vec::new()) {
+            Ok(_) if links == LINKS => return Err(Errno::LOOP),
+            Ok(link) => {
+                links += 1;
+                let link = Path::new(OsStr::from_bytes(link.as_bytes()));
+                if link.is_absolute() {
+                    walked.clear();
+                }
+                prepend(&mut rest, link);
+            }
+            Err(_) => walked.push(part),
         }
     }
     Ok(())
+}
+
+/// MAXSYMLINKS of the kernel
+const LINKS: u32 = 40;
+
+fn prepend(rest: &mut VecDeque<OsString>, path: &Path) {
+    for part in path.components().rev() {
+        if matches!(part, Component::Normal(_) | Component::ParentDir) {
+            rest.push_front(part.as_os_str().to_owned());
+        }
+    }
+}
+
+fn make_one(parent: &OwnedFd, name: &OsStr, is_dir: bool) -> rustix::io::Result<()> {
+    if is_dir {
+        return mkdirat(parent, name, Mode::from_raw_mode(0o755));
+    }
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o644)).map(drop)
 }
 
 /// Makes a directory in the root, and those on the way.

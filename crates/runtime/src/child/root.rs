@@ -17,8 +17,6 @@ pub(super) struct Root {
     /// Mounts that are made read-only last.
     late: Vec<OwnedFd>,
     null: Option<OwnedFd>,
-    /// Is the old root below the new one?
-    pivoted: bool,
 }
 
 /// From here on no mount of ours is the host's, too.
@@ -27,9 +25,8 @@ pub(super) fn leave_hosts_mounts() -> Result<()> {
         .during(Step::EnterRoot, "/")
 }
 
-/// Makes the first of the sent mounts the root, with all other mounts and the devices in it. The old root stays, below
-/// `.`, until [`finish`]. `before` acts when all is mounted and nothing entered; who must find the root then gives its
-/// `place` on the host.
+/// Makes the first of the sent mounts the root, with all other mounts and the devices in it. `before` acts when all is
+/// mounted and nothing entered; who must find the root then gives its `place` on the host.
 pub(super) fn enter(
     plan: &Plan,
     sent: Vec<OwnedFd>,
@@ -41,9 +38,7 @@ pub(super) fn enter(
     let root =
         sent.next().ok_or_else(|| Failure::new(Step::Receive, Errno::PROTO, "the root file system"))?;
     // Onto `/`, then below it: no mount point is needed.
-    openat(CWD, place.unwrap_or(Path::new("/")), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .and_then(|slash| mount::attach(&root, &slash))
-        .during(Step::EnterRoot, "/")?;
+    attach_on(&root, place.unwrap_or(Path::new("/"))).during(Step::EnterRoot, "/")?;
     let Prepared { trees, null } = prepared;
     let late = attach_all(plan, &root, &mut sent, trees)?;
     device::make_all(plan, &root, &mut sent)?;
@@ -51,10 +46,21 @@ pub(super) fn enter(
     let enter = || {
         rustix::process::fchdir(&root)?;
         // A root on a ramdisk cannot be moved: there the new one stays over it, for this process and its own.
-        if pivots { rustix::process::pivot_root(c".", c".") } else { rustix::process::chroot(c".") }
+        if !pivots {
+            place.map_or(Ok(()), |_| attach_on(&root, Path::new("/")))?;
+            return rustix::process::chroot(c".");
+        }
+        rustix::process::pivot_root(c".", c".")?;
+        // The old root now lies on the new one, where `..` leads to it, also that of a link in the image and whatever
+        // openat2(2) is told. So it goes before any path is looked up again.
+        unmount(c".", UnmountFlags::DETACH)
     };
     enter().during(Step::EnterRoot, "/")?;
-    Ok(Root { root, late, null, pivoted: pivots })
+    Ok(Root { root, late, null })
+}
+
+fn attach_on(root: &OwnedFd, place: &Path) -> rustix::io::Result<()> {
+    mount::attach(root, openat(CWD, place, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// Settings, masks, and no way back.
@@ -74,9 +80,6 @@ pub(super) fn finish(plan: &Plan, entered: &Root) -> Result<()> {
     if plan.root_read_only {
         mount::set_attributes(root, &read_only, false).during(Step::ReadOnly, "/")?;
     }
-    if entered.pivoted {
-        unmount(c".", UnmountFlags::DETACH).during(Step::Leave, "the host's root")?;
-    }
     rustix::process::chdir(c"/").during(Step::Leave, "the host's root")
 }
 
@@ -87,6 +90,8 @@ fn make_workdir(plan: &Plan, root: &OwnedFd) -> Result<()> {
         Err(Errno::NOENT) => {
             super::mounts::make_directory(root, cwd).during(Step::WorkDir, &plan.process.cwd)
         }
+        // A link of procfs leads anywhere, also out of the root.
+        Err(Errno::LOOP) => Err(Failure::new(Step::WorkDir, Errno::LOOP, &plan.process.cwd)),
         _ => Ok(()), // if it cannot be entered, the user's own chdir will tell
     }
 }

@@ -46,21 +46,22 @@ impl Plan {
         }
     }
 
-    /// Capabilities that are asked for and cannot be had: of a newer kernel, or gone from this process. A user namespace of
+    /// Capabilities that are asked for and cannot be had: of a newer kernel, gone from this process, or ambient without
+    /// being permitted and inheritable. A user namespace of
     /// the container's own has all the kernel knows.
-    pub(crate) fn missing_capabilities(&self) -> Vec<String> {
-        let Some(asked) = self.process.identity.capabilities else { return Vec::new() };
-        let asked = asked.bounding | asked.sets.permitted | asked.sets.effective | asked.sets.inheritable;
+    pub(crate) fn missing_capabilities(&self) -> Option<String> {
+        let plan = self.process.identity.capabilities?;
+        let asked = plan.bounding | plan.sets.permitted | plan.sets.effective | plan.sets.inheritable;
         let is_missing = |number: u32| match is_in_bounding_set(number) {
             Ok(there) => !there && !self.namespaces.has_user(),
             Err(_) => true,
         };
-        let all = seccomp::Capabilities::ALL.iter();
-        all.filter(|capability| {
-            asked >> capability.number() & 1 == 1 && is_missing(capability.number().into())
-        })
-        .map(|capability| format!("`process.capabilities`: {} cannot be granted", capability.to_runtime()))
-        .collect()
+        let is_lost = |number: u8| {
+            plan.lost >> number & 1 == 1 || asked >> number & 1 == 1 && is_missing(number.into())
+        };
+        let lost = seccomp::Capabilities::ALL.iter().filter(|capability| is_lost(capability.number()));
+        let names: Vec<_> = lost.map(|capability| format!("CAP_{}", capability.to_runtime())).collect();
+        (!names.is_empty()).then(|| format!("`process.capabilities`: {} cannot be granted", names.join(", ")))
     }
 }
 

@@ -118,6 +118,12 @@ impl Plan {
         self.namespaces.host_ids(identity.uid, identity.gid)
     }
 
+    /// Is there something the parent does once the child is in its groups and namespaces?
+    pub(crate) fn is_placed(&self) -> bool {
+        let Placement { scheduler, io_priority, .. } = &self.placement;
+        scheduler.is_some() || io_priority.is_some() || !self.net_devices.is_empty()
+    }
+
     /// Device nodes that are not in a `/dev` which the parent makes. Whoever binds a `/dev` has said what is in it.
     pub(crate) fn outer_devices(&self) -> impl Iterator<Item = &DevicePlan> {
         let fills = self.fills_dev();

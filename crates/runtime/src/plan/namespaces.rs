@@ -56,6 +56,8 @@ impl NamespacePlan {
         if plan.is_hosts(Namespaces::MOUNT) {
             return Err(unsupported("a container in the runtime's own mount namespace"));
         }
+        // One that is joined is only where mounts come from: the container's are made in a copy, nobody else sees them.
+        plan.new |= Namespaces::MOUNT;
         plan.set_id_maps(linux)?;
         plan.set_time_offsets(linux.time_offsets().as_ref())?;
         Ok(plan)

@@ -56,6 +56,8 @@ pub(crate) struct Identity {
 pub(crate) struct CapabilityPlan {
     pub(crate) bounding: u64,
     pub(crate) ambient: u64,
+    /// Asked for in the ambient set, and not to be had there.
+    pub(crate) lost: u64,
     pub(crate) sets: CapabilitySets,
 }
 
@@ -150,8 +152,9 @@ impl CapabilityPlan {
             permitted: mask(named.permitted()),
             inheritable: mask(named.inheritable()),
         };
-        let ambient = mask(named.ambient()) & sets.permitted & sets.inheritable;
-        Self { bounding: mask(named.bounding()), ambient, sets }
+        let asked = mask(named.ambient());
+        let ambient = asked & sets.permitted & sets.inheritable;
+        Self { bounding: mask(named.bounding()), ambient, lost: asked & !ambient, sets }
     }
 }
 
