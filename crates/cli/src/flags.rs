@@ -307,6 +307,20 @@ impl Typed {
         self.flags.iter().rev().find(|(name, _)| *name == long).map(|(_, value)| value.as_str())
     }
 
+    /// The last value of a flag for which an empty one is none: what a script's unset variable leaves.
+    pub(crate) fn filled(&self, long: &str) -> Option<&str> {
+        self.last(long).filter(|text| !text.is_empty())
+    }
+
+    /// Likewise, understood.
+    pub(crate) fn parsed_filled<T, E: std::fmt::Display>(
+        &self,
+        long: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Read<Option<T>> {
+        if self.filled(long).is_some() { self.parsed(long, parse) } else { Ok(None) }
+    }
+
     /// All values of a flag, in order.
     pub(crate) fn all<'a>(&'a self, long: &'a str) -> impl Iterator<Item = &'a str> {
         self.flags.iter().filter(move |(name, _)| *name == long).map(|(_, value)| value.as_str())

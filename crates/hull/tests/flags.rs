@@ -131,6 +131,28 @@ fn namespaces_are_shared_with_the_host_only_on_request() {
 }
 
 #[test]
+fn an_empty_word_is_none() {
+    let sandbox = Sandbox::new();
+    let names = [
+        "name",
+        "cidfile",
+        "pidfile",
+        "workdir",
+        "user",
+        "hostname",
+        "domainname",
+        "cgroup-parent",
+        "platform",
+    ];
+    let more = ["stop-signal", "cpuset-cpus", "cpuset-mems", "userns", "pid", "ipc", "network"];
+    let flags: Vec<_> = names.iter().chain(&more).map(|name| format!("--{name}=")).collect();
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    let said = sandbox.sh(&flags, "hostname | wc -c; pwd; id -u; grep -c 65536 /proc/self/uid_map");
+    assert_eq!(said, "13\n/\n0\n1\n", "docker takes an empty word for none");
+    sandbox.assert_clean();
+}
+
+#[test]
 fn a_profile_of_system_calls_holds() {
     let sandbox = Sandbox::new();
     let profile = sandbox.path().join("profile.json");
