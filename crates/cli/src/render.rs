@@ -70,7 +70,11 @@ impl List<'_> {
     /// The heading is the template over the names of the fields.
     fn templated_table(&self, text: &str) -> Result<String, Failure> {
         let template = parse(&escapes(text))?;
-        let rows = std::iter::once(self.headings()).chain(self.values());
+        let mut headings = self.headings();
+        if let Some(named) = labels_of(text) {
+            headings["Labels"] = named.into();
+        }
+        let rows = std::iter::once(headings).chain(self.values());
         let cells = rows.map(|row| Ok(render(&template, &row)?.split('\t').map(str::to_owned).collect()));
         Ok(align(cells.collect::<Result<Vec<_>, Failure>>()?))
     }
@@ -89,6 +93,14 @@ impl List<'_> {
         };
         fields.into_iter().map(|field| (field.to_owned(), Value::from(heading(field)))).collect()
     }
+}
+
+/// Above `.Label "a.b-c"` stands `b c`: the labels a template names, each with its heading for a value.
+fn labels_of(template: &str) -> Option<String> {
+    let keys = template.split(".Label \"").skip(1).filter_map(|rest| rest.split('"').next());
+    let heading = |key: &str| key.rsplit('.').next().unwrap_or(key).replace(['-', '_'], " ");
+    let named: Vec<_> = keys.map(|key| format!("{key}={}", heading(key))).collect();
+    (!named.is_empty()).then(|| named.join(","))
 }
 
 /// docker takes `\t` and `\n` of a shell's single quotes in every format.
@@ -219,6 +231,13 @@ mod tests {
         let none = List { columns: &[("ID", "ID")], rows: Vec::new() };
         assert_eq!(none.shown(None).unwrap(), "ID\n");
         assert!(none.shown(Some("{{.ID")).is_err());
+    }
+
+    #[test]
+    fn a_label_stands_below_the_end_of_its_name() {
+        let text = "{{.ID}}\\t{{.Label \"com.x.tier-name\"}}";
+        assert_eq!(labels_of(text).as_deref(), Some("com.x.tier-name=tier name"));
+        assert_eq!(labels_of("{{.Labels}}"), None);
     }
 
     #[test]

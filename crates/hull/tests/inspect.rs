@@ -175,6 +175,8 @@ fn lists_have_dockers_fields_and_filters() {
     assert!(sandbox.ok(&["ps", "-a", "--format", all]).contains("front"));
     let heading = sandbox.ok(&["ps", "--format", "table {{.Mounts}}\\t{{.LocalVolumes}}\\t{{.Networks}}"]);
     assert_eq!(heading, "MOUNTS   LOCAL VOLUMES   NETWORKS\n");
+    let labelled = sandbox.ok(&["ps", "-a", "--format", "table {{.Names}}\\t{{.Label \"tier\"}}"]);
+    assert_eq!(labelled, "NAMES   tier\ndb\nweb-1   front\n");
     assert!(sandbox.ok(&["ps", "-a", "--format", "raw"]).contains("container_id: "));
     assert!(sandbox.fails(&["ps", "-a", "--format", "{{.Nope}}"]).1.contains("Nope"));
 }

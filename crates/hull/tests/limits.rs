@@ -7,11 +7,6 @@ mod support;
 use std::time::{Duration, Instant};
 use support::{Sandbox, text};
 
-/// CPU time of a finished child tree cannot be had for one child, so the container itself tells: busy loops that
-/// count for some seconds of wall time.
-const SPIN: &str =
-    "end=$(($(date +%s) + 3)); n=0; while [ $(date +%s) -lt $end ]; do n=$((n+1)); done; echo $n";
-
 #[test]
 fn memory_beyond_the_limit_kills_and_is_told() {
     let sandbox = Sandbox::new();
@@ -58,14 +53,19 @@ fn a_fork_bomb_stops_at_the_limit() {
 #[test]
 fn a_quota_of_cpu_holds_within_a_tenth() {
     let sandbox = Sandbox::new();
-    let throttled = "cat /sys/fs/cgroup/cpuacct/cpuacct.usage 2>/dev/null || sed -n 's/usage_usec \\(.*\\)/\\1000/p' /sys/fs/cgroup/cpu.stat";
-    let script = format!(
-        "a=$(date +%s%N 2>/dev/null); s=$({throttled}); t=$(cut -d' ' -f1 /proc/uptime); while :; do :; done & sleep 4; kill $!; e=$({throttled}); u=$(cut -d' ' -f1 /proc/uptime); echo $s $e $t $u"
-    );
+    let look = "used() { cat /sys/fs/cgroup/cpuacct/cpuacct.usage 2>/dev/null || \
+            sed -n 's/usage_usec \\(.*\\)/\\1000/p' /sys/fs/cgroup/cpu.stat; }; \
+        now() { cut -d' ' -f1 /proc/uptime; }; \
+        stat() { cat /sys/fs/cgroup/cpu/cpu.stat /sys/fs/cgroup/cpu.stat 2>/dev/null | sed -n \"s/^$1 //p\"; }; \
+        all() { echo $(used) $(now) $(stat nr_periods) $(stat nr_throttled); };";
+    let script = format!("{look} while :; do :; done & sleep 0.5; all; sleep 4; all");
     let said = sandbox.sh(&["--cpus", "0.25"], &script);
     let numbers: Vec<f64> = said.split_whitespace().map(|word| word.parse().unwrap()).collect();
-    let share = (numbers[1] - numbers[0]) / 1e9 / (numbers[3] - numbers[2]);
-    assert!((0.225..=0.275).contains(&share), "{share} of a CPU instead of 0.25");
+    let [used, time, periods, throttled] = [0, 1, 2, 3].map(|at| numbers[at + 4] - numbers[at]);
+    let share = used / 1e9 / time;
+    assert!(share <= 0.275, "{share} of a CPU instead of 0.25");
+    // Where others keep the CPUs busy it may not come to its quota, and is not throttled then.
+    assert!(share >= 0.225 || throttled < 0.95 * periods, "{share} of a CPU, and throttled all the time");
 }
 
 #[test]
@@ -80,19 +80,28 @@ fn a_cpuset_pins() {
     sandbox.assert_clean();
 }
 
+/// CPU time that a busy container gets in three seconds from a moment on, in nanoseconds.
+const BUSY: &str = "while :; do :; done & \
+    used() { cat /sys/fs/cgroup/cpuacct/cpuacct.usage 2>/dev/null || \
+        sed -n 's/usage_usec \\(.*\\)/\\1000/p' /sys/fs/cgroup/cpu.stat; }; \
+    while [ $(date +%s) -lt $START ]; do sleep 0.05; done; a=$(used); sleep 3; echo $(($(used) - a))";
+
 #[test]
 fn weights_share_a_contended_cpu() {
     let sandbox = Sandbox::new();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let start = format!("START={}", now + 3);
     let run = |shares: &str| {
-        let args = ["run", "--rm", "--cpuset-cpus", "0", "--cpu-shares", shares, "bb", "sh", "-c", SPIN];
+        #[rustfmt::skip]
+        let args = ["run", "--rm", "--cpuset-cpus", "0", "--cpu-shares", shares, "-e", &start, "bb", "sh", "-c", BUSY];
         sandbox.command(&args).stdout(std::process::Stdio::piped()).spawn().unwrap()
     };
     let (heavy, light) = (run("3072"), run("1024"));
-    let count = |child: std::process::Child| {
+    let used = |child: std::process::Child| {
         text(&child.wait_with_output().unwrap().stdout).trim().parse::<f64>().unwrap()
     };
-    let ratio = count(heavy) / count(light);
-    assert!((2.0..=4.2).contains(&ratio), "{ratio} instead of 3");
+    let ratio = used(heavy) / used(light);
+    assert!((2.4..=3.6).contains(&ratio), "{ratio} instead of 3");
 }
 
 #[test]
