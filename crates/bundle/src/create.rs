@@ -4,7 +4,7 @@ use crate::config::Bundle;
 use crate::error::{At, from_runtime, invalid};
 use crate::notify::Notify;
 use crate::record::Process;
-use crate::{Error, Kind, Place, Record, Result, Root, console, foreground, listener};
+use crate::{Error, Kind, Place, Record, Result, Root, Status, console, foreground, listener};
 use cgroup::systemd::Manager;
 use runtime::{Bond, Event, Gate, Hooks, Manner, Moment, Rootfs, Running, Start};
 use rustix::fd::OwnedFd;
@@ -182,7 +182,7 @@ impl Draft {
     fn hand_over(&mut self, filter: &OwnedFd, bundle: &Bundle) -> Result<()> {
         let pid = self.running().pid().as_raw_nonzero().get();
         match bundle.plan.listener() {
-            Some(to) => listener::hand_over(to, filter, &self.record, pid),
+            Some(to) => listener::hand_over(to, filter, (&self.record, Status::Creating), pid),
             None => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 use crate::config::{check_terminal, complete, place_binds, stdio};
 use crate::create::write_pid;
 use crate::error::{At, from_cgroup, from_runtime, invalid, status};
-use crate::{Kind, Made, Place, Result, State, Status, console, foreground, home};
+use crate::{Kind, Made, Place, Result, State, Status, console, foreground, home, listener};
 use oci::runtime::{Process, Spec};
 use runtime::{Enter, Event, Plan, Running};
 use rustix::fd::{AsFd, OwnedFd};
@@ -83,7 +83,11 @@ impl Place {
         };
         let mut running = plan.enter(enter).map_err(from_runtime)?;
         drop(target);
-        let master = await_program(&mut running, exec)?;
+        let hand_over = |filter: &OwnedFd, pid| match plan.listener() {
+            Some(to) => listener::hand_over(to, filter, (&state.record, state.status), pid),
+            None => Ok(()),
+        };
+        let master = await_program(&mut running, exec, &hand_over)?;
         exec.tell(&running)?;
         match signals {
             None => Ok(Made::Running),
@@ -117,12 +121,18 @@ fn group(state: &State, exec: &Exec) -> Result<Option<cgroup::Cgroup>> {
 }
 
 /// Waits until the program runs. The terminal's master comes back if it is ours to attend.
-fn await_program(running: &mut Running, exec: &Exec) -> Result<Option<OwnedFd>> {
+fn await_program(
+    running: &mut Running,
+    exec: &Exec,
+    hand_over: &dyn Fn(&OwnedFd, i32) -> Result<()>,
+) -> Result<Option<OwnedFd>> {
     let mut kept = None;
+    let pid = running.pid().as_raw_nonzero().get();
     loop {
         match (running.event().map_err(from_runtime)?, &exec.console_socket) {
             (Event::Terminal(master), Some(socket)) => console::send(socket, "/dev/ptmx", &master)?,
             (Event::Terminal(master), None) => kept = Some(master),
+            (Event::Listener(filter), _) => hand_over(&filter, pid)?,
             (Event::Failed(error), _) => return Err(from_runtime(error)),
             (Event::Executed, _) => return Ok(kept),
             _ => {}

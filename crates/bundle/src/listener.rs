@@ -2,11 +2,16 @@
 
 use crate::create::VERSION;
 use crate::error::from_runtime;
-use crate::{Record, Result};
+use crate::{Record, Result, Status};
 use rustix::fd::OwnedFd;
 
 /// Hands a filter's listener over, with the container process state (runtime.md, Container Process State).
-pub(crate) fn hand_over(to: &runtime::Listener, listener: &OwnedFd, record: &Record, pid: i32) -> Result<()> {
+pub(crate) fn hand_over(
+    to: &runtime::Listener,
+    listener: &OwnedFd,
+    (record, status): (&Record, Status),
+    pid: i32,
+) -> Result<()> {
     let state = serde_json::json!({
         "ociVersion": VERSION,
         "fds": ["seccompFd"],
@@ -15,8 +20,8 @@ pub(crate) fn hand_over(to: &runtime::Listener, listener: &OwnedFd, record: &Rec
         "state": {
             "ociVersion": VERSION,
             "id": record.id,
-            "status": "creating",
-            "pid": pid,
+            "status": status.word(),
+            "pid": record.process.map_or(pid, |process| process.pid),
             "bundle": record.bundle,
             "annotations": record.annotations,
         },

@@ -9,6 +9,7 @@ use crate::{Result, refused};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::Pid;
+use rustix::thread::sched_setaffinity;
 use sys::process::{Birth, Clone3, Namespaces, clone3, join_namespace};
 
 /// What one more process needs besides the plan.
@@ -30,6 +31,7 @@ impl Plan {
     ///
     /// The caller enters the container's pid namespace for all children it makes from now on.
     pub fn enter(&self, enter: Enter<'_>) -> Result<Running> {
+        self.check_kernel()?;
         let (ours, theirs) = Channel::pair().map_err(|errno| refused(errno, "make a channel".into()))?;
         let entry = enter.cgroup.map(cgroup::Cgroup::entry).transpose().map_err(|cause| {
             crate::Error::new(crate::Kind::Cgroup, "enter the container's cgroup").caused_by(cause)
@@ -40,13 +42,25 @@ impl Plan {
         let manner = Manner { kept, bond: Bond::Free(None), ..Manner::default() };
         let child = Child { plan: self, stdio, channel: theirs, entry, groups: &[], manner };
         let (pid, pidfd, ours) = bear(ours, child, target, rest)?;
-        let warnings = self.warnings.clone();
+        let warnings = self.warnings.iter().cloned().chain(self.missing_capabilities()).collect();
         let running =
             Running { pid, pidfd, channel: Some(ours), held: Vec::new(), cgroup: None, rdt: None, warnings };
-        match self.set_limits(pid).and_then(|()| running.let_go()) {
+        match self.settle(&running) {
             Ok(()) => Ok(running),
             Err(error) => Err(give_up(running, error)),
         }
+    }
+
+    fn settle(&self, running: &Running) -> Result<()> {
+        self.set_limits(running.pid)?;
+        if let Some(cpus) = &self.process.affinity.initial {
+            sched_setaffinity(Some(running.pid), cpus)
+                .map_err(|errno| refused(errno, "set `process.execCPUAffinity.initial`".into()))?;
+        }
+        running.let_go()?;
+        let Some(channel) = running.channel.as_ref().filter(|_| self.is_placed()) else { return Ok(()) };
+        self.schedule(channel, running.pid)?;
+        running.let_go()
     }
 
     /// A pid namespace is entered by children only. Without power over it one must be in its user namespace first;

@@ -203,15 +203,17 @@ impl Plan {
 
     /// What waits until the child is in its groups and namespaces.
     fn place(&self, channel: &Channel, pid: Pid) -> Result<()> {
+        self.schedule(channel, pid)?;
+        crate::netdev::move_all(&self.net_devices, pid)
+    }
+
+    fn await_arrival(&self, channel: &Channel) -> Result<()> {
         if !self.is_placed() {
             return Ok(());
         }
         let word = channel.receive().map_err(|errno| refused(errno, "hear from the container".into()))?;
         match word {
-            Some(word) if word.tag == Tag::Arrived => {
-                self.schedule(pid)?;
-                crate::netdev::move_all(&self.net_devices, pid)
-            }
+            Some(word) if word.tag == Tag::Arrived => Ok(()),
             Some(word) => Err(Failure::decode(&word.payload).map_or_else(no_word, Failure::into_error)),
             None => Err(no_word()),
         }
@@ -219,7 +221,8 @@ impl Plan {
 
     /// Scheduling that a process in a user namespace may not give itself. A group may have no time for what is
     /// urgent, so this is not before the child has joined it.
-    fn schedule(&self, pid: Pid) -> Result<()> {
+    pub(crate) fn schedule(&self, channel: &Channel, pid: Pid) -> Result<()> {
+        self.await_arrival(channel)?;
         if let Some(scheduler) = &self.placement.scheduler {
             let failed = |errno| refused(errno, "set `process.scheduler`".into());
             scheduler.set(pid).map_err(failed)?;

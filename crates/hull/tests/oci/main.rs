@@ -1,9 +1,11 @@
 //! The OCI runtime, by what a container sees of it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
-mod bundle;
+mod spec_bundle;
 mod spec_kernel;
 mod spec_mounts;
 mod spec_namespaces;

@@ -1,6 +1,6 @@
 //! config-linux.md: devices, seccomp, personality, memory policy, Intel RDT.
 
-use super::bundle::Bundle;
+use super::spec_bundle::Bundle;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -190,6 +190,8 @@ fn a_filter_that_notifies_needs_who_listens() {
     bundle.refuses(&["listenerPath"]);
     bundle.config["linux"]["seccomp"]["listenerPath"] = json!("/there/is/none");
     bundle.refuses(&["/there/is/none"]);
+    bundle.config["linux"]["seccomp"]["syscalls"][0]["names"] = json!(["mkdir", "sendmsg"]);
+    bundle.refuses(&["SCMP_ACT_NOTIFY", "sendmsg"]);
     bundle.config["linux"]["seccomp"] = seccomp(json!([{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]));
     bundle.config["linux"]["seccomp"]["listenerMetadata"] = json!("x");
     bundle.refuses(&["listenerMetadata"]);
@@ -261,4 +263,18 @@ fn what_a_configuration_gets_wrong_is_named() {
     bundle.config["colour"] = json!("red");
     bundle.config["annotations"] = json!(null);
     assert_eq!(bundle.ok("echo ignored"), "ignored", "unknown members are");
+}
+
+#[test]
+fn what_is_asked_of_a_further_process_is_done_to_it() {
+    let mut bundle = Bundle::new();
+    bundle.config["process"]["scheduler"] = json!({"policy": "SCHED_BATCH", "nice": 3});
+    bundle.config["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_BE", "priority": 2});
+    bundle.config["process"]["execCPUAffinity"] = json!({"initial": "0", "final": "1"});
+    let seen = bundle.exec(
+        "awk '{print $19, $41}' /proc/self/stat; ionice -p $$; grep Cpus_allowed_list /proc/self/status",
+    );
+    assert_eq!(seen, "3 3\nbest-effort: prio 2\nCpus_allowed_list:\t1");
+    bundle.config["process"]["execCPUAffinity"] = json!({"final": "99-1"});
+    bundle.refuses(&["execCPUAffinity"]);
 }

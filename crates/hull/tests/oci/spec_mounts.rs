@@ -1,6 +1,6 @@
 //! config.md, Root and Mounts; config-linux.md on propagation, masked and read-only paths.
 
-use super::bundle::Bundle;
+use super::spec_bundle::Bundle;
 use serde_json::json;
 use std::os::unix::fs::symlink;
 

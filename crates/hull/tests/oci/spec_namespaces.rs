@@ -1,6 +1,6 @@
 //! config-linux.md: namespaces, id mappings, time offsets, network devices, sysctls; config.md: host and domain name.
 
-use super::bundle::Bundle;
+use super::spec_bundle::Bundle;
 use serde_json::json;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};

@@ -1,6 +1,6 @@
 //! config.md, Process and what config-linux.md adds to it.
 
-use super::bundle::Bundle;
+use super::spec_bundle::Bundle;
 use serde_json::json;
 use std::path::Path;
 
@@ -212,6 +212,7 @@ fn the_console_has_the_size_that_is_asked_for() {
     let mut terminal = super::support::Terminal::start(bundle.command());
     let seen = terminal.expect("sized");
     assert!(seen.contains("crw--w----"), "{seen}");
+    assert_eq!(terminal.wait(), 0);
     bundle.config["process"]["consoleSize"] = json!({"height": 70000, "width": 1});
     bundle.refuses(&["consoleSize.height"]);
 }

@@ -5,6 +5,7 @@ use crate::channel::Tag;
 use crate::failure::Step;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::thread::sched_setaffinity;
 use std::convert::Infallible;
 use sys::process::{Namespaces, join_namespace};
 
@@ -26,6 +27,13 @@ impl Child<'_> {
         self.await_maker()?;
         if let Some(entry) = &self.entry {
             entry.join().during(Step::JoinCgroup, "of the container")?;
+        }
+        if let Some(cpus) = &self.plan.process.affinity.last {
+            sched_setaffinity(None, cpus).during(Step::Affinity, "of the program")?;
+        }
+        if self.plan.is_placed() {
+            self.arrive()?;
+            self.await_maker()?;
         }
         if !namespaces.is_empty() {
             join_namespace(target, namespaces).during(Step::Join, format!("{namespaces:?}"))?;

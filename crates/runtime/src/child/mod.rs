@@ -161,14 +161,20 @@ impl Child<'_> {
         if later.contains(Namespaces::NET) {
             sys::link::bring_loopback_up().during(Step::Loopback, "lo")?;
         }
-        if self.plan.is_placed() {
-            self.channel.send(Tag::Arrived, &[]).during(Step::Receive, "its place")?;
-        }
+        self.arrive()?;
         match &self.plan.namespaces.time_offsets {
             Some(text) => {
                 set_time_offsets(text).during(Step::TimeOffset, text.trim_end().replace('\n', ", "))
             }
             None => Ok(()),
+        }
+    }
+
+    /// Says so where that is waited for.
+    fn arrive(&self) -> Result<()> {
+        match self.plan.is_placed() {
+            true => self.channel.send(Tag::Arrived, &[]).during(Step::Receive, "its place"),
+            false => Ok(()),
         }
     }
 

@@ -22,7 +22,7 @@ pub(crate) use rdt::RdtPlan;
 pub(crate) use sysctl::Sysctl;
 
 use crate::{Error, Kind, Result};
-use oci::runtime::{LinuxResources, LinuxSeccomp, Spec};
+use oci::runtime::{LinuxResources, LinuxSeccomp, LinuxSyscall, Spec};
 use placement::Placement;
 use std::path::{Path, PathBuf};
 use sys::process::Namespaces;
@@ -170,6 +170,13 @@ fn listener(profile: &LinuxSeccomp) -> Result<Option<Listener>> {
     use oci::runtime::LinuxSeccompAction::ScmpActNotify;
     let actions = profile.syscalls().iter().flatten().map(|call| call.action());
     let notifies = actions.chain([profile.default_action()]).any(|action| action == ScmpActNotify);
+    // With sendmsg(2) the child tells who will listen: nobody could answer that one.
+    let is_own = |call: &LinuxSyscall| {
+        call.action() == ScmpActNotify && call.names().iter().any(|name| name == "sendmsg")
+    };
+    if profile.default_action() == ScmpActNotify || profile.syscalls().iter().flatten().any(is_own) {
+        return Err(unsupported("`linux.seccomp`: SCMP_ACT_NOTIFY by default or for sendmsg"));
+    }
     match profile.listener_path().as_ref().filter(|path| !path.as_os_str().is_empty()) {
         Some(path) if notifies => {
             let metadata = profile.listener_metadata().clone().unwrap_or_default();

@@ -134,7 +134,7 @@ fn memory_plan(asked: &LinuxMemoryPolicy) -> Result<MemoryPlan> {
 const MOST: usize = 8192;
 
 /// The mask of a list such as `0-3,7`, lowest numbers first; `field` is whose it is.
-pub(crate) fn bits(list: &str, field: &str) -> Result<Vec<u64>> {
+pub(super) fn bits(list: &str, field: &str) -> Result<Vec<u64>> {
     let wrong = || invalid(format!("`{field}`: `{list}` is no list of numbers below {MOST}"));
     let mut mask = Vec::new();
     for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {

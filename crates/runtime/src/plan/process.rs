@@ -1,9 +1,11 @@
 //! The first process: its program, identity and limits.
 
+use super::placement::bits;
 use super::{invalid, unsupported};
 use crate::Result;
 use oci::runtime::{Capabilities, Linux, LinuxPersonality, LinuxPersonalityDomain, PosixRlimit, Process};
 use rustix::process::Resource;
+use rustix::thread::CpuSet;
 use std::ffi::CString;
 use sys::process::{CapabilitySets, Vectors};
 use sys::tty::Winsize;
@@ -26,6 +28,14 @@ pub(crate) struct ProcessPlan {
     pub(crate) labels: Vec<Label>,
     pub(crate) personality: Option<u64>,
     pub(crate) console_size: Option<Winsize>,
+    pub(crate) affinity: Affinity,
+}
+
+/// The CPUs of a process that enters a container: until it is in the container's group, and from then on.
+#[derive(Debug, Default)]
+pub(crate) struct Affinity {
+    pub(crate) initial: Option<CpuSet>,
+    pub(crate) last: Option<CpuSet>,
 }
 
 /// A security module's label for the program.
@@ -84,8 +94,26 @@ impl ProcessPlan {
             labels: labels(process),
             personality: linux.personality().as_ref().map(personality).transpose()?,
             console_size: process.console_size().as_ref().map(console_size).transpose()?,
+            affinity: process.exec_cpu_affinity().as_ref().map(affinity).transpose()?.unwrap_or_default(),
         })
     }
+}
+
+fn affinity(asked: &oci::runtime::ExecCPUAffinity) -> Result<Affinity> {
+    Ok(Affinity {
+        initial: cpus(asked.initial(), "process.execCPUAffinity.initial")?,
+        last: cpus(asked.cpu_affinity_final(), "process.execCPUAffinity.final")?,
+    })
+}
+
+fn cpus(list: &Option<String>, field: &str) -> Result<Option<CpuSet>> {
+    let mask = bits(list.as_deref().unwrap_or_default(), field)?;
+    if mask.len() * 64 > CpuSet::MAX_CPU {
+        return Err(invalid(format!("`{field}`: no CPU has a number above {}", CpuSet::MAX_CPU - 1)));
+    }
+    let mut cpus = CpuSet::new();
+    (0..mask.len() * 64).filter(|cpu| mask[cpu / 64] >> (cpu % 64) & 1 == 1).for_each(|cpu| cpus.set(cpu));
+    Ok((!mask.is_empty()).then_some(cpus))
 }
 
 /// Numbers of linux/personality.h.

@@ -107,6 +107,31 @@ impl Bundle {
         text(&output.stdout).trim_end().to_owned()
     }
 
+    /// What a script says that is run in a container beside its first process.
+    pub(crate) fn exec(&mut self, script: &str) -> String {
+        self.config["process"]["args"] = json!(["sleep", "600"]);
+        let mut command = self.command();
+        let id = command.get_args().last().expect("the last is the id").to_owned();
+        // Streams of its own: what stays open in the container keeps nobody waiting.
+        let started = command.arg("--detach").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        assert!(started.expect("run hull-runtime").success());
+        let runtime = |words: &[&str], more: &[&str]| {
+            let mut command = Command::new(HULL);
+            command
+                .arg0("hull-runtime")
+                .arg("--root")
+                .arg(self.path().join("state"))
+                .args(words)
+                .arg(&id)
+                .args(more);
+            command.stdin(Stdio::null()).output().expect("run hull-runtime")
+        };
+        let output = runtime(&["exec"], &["sh", "-c", script]);
+        let deleted = runtime(&["delete", "--force"], &[]);
+        assert!(output.status.success() && deleted.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).trim_end().to_owned()
+    }
+
     /// What is said when there can be no container.
     pub(crate) fn refusal(&mut self) -> String {
         let output = self.run("echo I live");
