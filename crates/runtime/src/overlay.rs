@@ -144,6 +144,12 @@ impl Stack {
 
     fn mount(&self, handed: Handed) -> rustix::io::Result<OwnedFd> {
         let fs = FileSystem::open("overlay")?;
+        if let Handed::Path = handed
+            && fs.set("any word", "").is_ok()
+        {
+            // So were contexts before Linux 6.5: they would say only at the end, and in the kernel's log, what is wrong.
+            return Err(Errno::INVAL);
+        }
         for layer in &self.lower {
             handed.set(&fs, "lowerdir+", layer)?;
         }

@@ -58,7 +58,7 @@ fn built() -> PathBuf {
 }
 
 fn build() -> Done {
-    let mut build = cargo(&["build", "--release", "--quiet", "--locked", "--bins", "--target-dir"]);
+    let mut build = cargo(&["build", "--release", "--quiet", "--bins", "--target-dir"]);
     build.arg(built()).current_dir(root().join("fuzz")).env("RUSTFLAGS", FLAGS.join(" "));
     must(&mut build)
 }

@@ -38,6 +38,34 @@ impl Layers {
         layer.file(name, content);
         self.0.push(layer.end());
     }
+
+    /// A layer of many files of `size` bytes that do not compress, fifty in each directory below `top`.
+    pub(crate) fn add_tree(&mut self, top: &str, files: usize, size: usize) {
+        let mut layer = Layer::default();
+        let mut noise = Noise(self.0.len() as u64 + 1);
+        for number in 0..files {
+            if number % 50 == 0 {
+                layer.directory(&format!("{top}/{}", number / 50));
+            }
+            layer.file(&format!("{top}/{}/f{number}", number / 50), &noise.bytes(size));
+        }
+        self.0.push(layer.end());
+    }
+}
+
+/// xorshift64: nothing depends on how random it is.
+struct Noise(u64);
+
+impl Noise {
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let words = std::iter::repeat_with(|| {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0.to_ne_bytes()
+        });
+        words.flatten().take(count).collect()
+    }
 }
 
 struct Layer(Builder<Vec<u8>>);

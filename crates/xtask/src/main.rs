@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Some("lint") => lint::run(),
         Some("tidy") => tidy::run(),
         Some("bench") => bench::run(rest),
+        Some("timer") => bench::timer::serve(), // of a benchmark, not for people
         Some("fuzz") => fuzz::run(rest),
         Some("vm-test") => vm::run(rest),
         _ => Err(USAGE.to_owned()),

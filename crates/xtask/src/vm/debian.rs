@@ -4,7 +4,7 @@ use crate::shell::{Done, must, sh};
 use std::path::{Path, PathBuf};
 
 /// What is in it besides the minimum.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,busybox-static";
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,busybox-static,crun,runc";
 
 /// The checks are the last service, and the machine goes with them.
 const SERVICE: &str = "\

@@ -4,19 +4,20 @@
 mount -t proc none /proc; mount -t devtmpfs none /dev
 for module in /modules/*.ko; do insmod $module 2>/dev/null; done
 mode=$(sed -n 's/.*hull=\([^ ]*\).*/\1/p' /proc/cmdline)
-if [ "$mode" = systemd ]; then
+case $mode in
+systemd | count)
     mount -t ext4 /dev/vda /new
     cp /bin/hull /new/usr/local/bin/; ln -s hull /new/usr/local/bin/hull-runtime
-    cp /checks.sh /systemd.sh /many.tar /new/
-    set /sbin/init
-else
+    cp /checks.sh /systemd.sh /count.sh /many.tar /new/
+    [ "$mode" = systemd ] && set /sbin/init || set /bin/busybox sh /count.sh ;;
+*)
     mount -t tmpfs none /new
     mkdir -p /new/proc /new/sys /new/dev /new/tmp /new/var /new/run /new/etc
     cp -a /bin /checks.sh /many.tar /new/
     ln -s hull /new/bin/hull-runtime
     mount -t ext4 /dev/vda /new/var
-    set /bin/sh /checks.sh
-fi
+    set /bin/sh /checks.sh ;;
+esac
 umount /proc
 mount -o move /dev /new/dev
 exec switch_root /new "$@"

@@ -3,7 +3,7 @@
 use super::kernel::Kernel;
 use crate::shell::{Done, quietly, release_hull, sh};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What is above the kernel.
@@ -15,6 +15,8 @@ pub(super) enum System {
     V1,
     /// Debian's systemd, and v2 as it sets it up.
     Systemd,
+    /// Debian without systemd, on a processor whose clock counts instructions.
+    Count,
 }
 
 impl System {
@@ -23,6 +25,7 @@ impl System {
             Self::V2 => "v2",
             Self::V1 => "v1",
             Self::Systemd => "systemd",
+            Self::Count => "count",
         }
     }
 }
@@ -35,6 +38,9 @@ const CHECKS: &str = include_str!("checks.sh");
 
 /// What is tried under systemd besides.
 const SYSTEMD: &str = include_str!("systemd.sh");
+
+/// What instructions are counted of.
+const COUNT: &str = include_str!("count.sh");
 
 /// Seconds until a machine counts as hung; on a quiet one, a minute is plenty.
 const PATIENCE: u32 = 400;
@@ -52,7 +58,6 @@ pub(super) struct Machine<'a> {
 impl Machine<'_> {
     /// Boots it and judges what it says.
     pub(super) fn test(&self) -> Done {
-        self.initramfs()?;
         eprintln!("+ booting Linux {} with {} under emulation", self.version, self.system.name());
         let start = std::time::Instant::now();
         let said = self.boot()?;
@@ -60,13 +65,25 @@ impl Machine<'_> {
         judge(&said)
     }
 
+    /// The lines it says that begin with a word, without it.
+    pub(super) fn lines(&self, word: &str) -> Result<Vec<String>, String> {
+        let said = self.boot()?;
+        let lines: Vec<_> = said
+            .lines()
+            .filter_map(|line| line.strip_prefix(word))
+            .map(|rest| rest.trim().to_owned())
+            .collect();
+        if lines.is_empty() { Err(format!("the machine said no `{word}`:\n{said}")) } else { Ok(lines) }
+    }
+
     fn initramfs(&self) -> Done {
-        for (name, text) in [("init", INIT), ("checks.sh", CHECKS), ("systemd.sh", SYSTEMD)] {
+        let texts = [("init", INIT), ("checks.sh", CHECKS), ("systemd.sh", SYSTEMD), ("count.sh", COUNT)];
+        for (name, text) in texts {
             std::fs::write(self.dir.join(name), text).map_err(|error| format!("write `{name}`: {error}"))?;
         }
         let mut script = String::from(
             "set -e; rm -rf ram; mkdir -p ram/bin ram/proc ram/sys ram/dev ram/new ram/modules\n\
-             cp init checks.sh systemd.sh ram/; chmod +x ram/init; cp /bin/busybox ram/bin/\n",
+             cp init checks.sh systemd.sh count.sh ram/; chmod +x ram/init; cp /bin/busybox ram/bin/\n",
         );
         let _ = writeln!(script, "cp {} ram/bin/hull", release_hull().display());
         let _ = writeln!(script, "cp {} ram/many.tar", self.many.display());
@@ -80,13 +97,22 @@ impl Machine<'_> {
 
     /// What it writes to its serial line. The disk stays as it was.
     fn boot(&self) -> Result<String, String> {
+        self.initramfs()?;
         let mut qemu = Command::new("timeout");
         qemu.arg(PATIENCE.to_string()).arg("qemu-system-x86_64");
-        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"]);
+        qemu.args(match self.system {
+            System::Count => ["-accel", "tcg", "-icount", "shift=0,sleep=off"],
+            _ => ["-accel", "tcg,thread=multi", "-smp", "2"],
+        });
+        qemu.args(["-cpu", "max", "-m", "2048"]);
         qemu.args(["-nographic", "-no-reboot", "-nic", "none", "-snapshot"]);
         qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio", self.disk.display()));
         qemu.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(self.dir.join("ram.gz"));
-        let options = format!("console=ttyS0 quiet panic=-1 hull={}", self.system.name());
+        // Without udev nobody would tell systemd that the terminal is there, and it would wait.
+        let options = format!(
+            "console=ttyS0 quiet panic=-1 hull={} systemd.mask=serial-getty@ttyS0.service systemd.show_status=0",
+            self.system.name()
+        );
         qemu.args(["-append", &options]).stdin(Stdio::null());
         let said = qemu.output().map_err(|error| format!("run qemu: {error}"))?;
         let said = String::from_utf8_lossy(&said.stdout).replace('\r', "");
@@ -106,4 +132,15 @@ fn judge(said: &str) -> Done {
         (Some(&"DONE"), _, failed) => Err(format!("{failed} checks failed")),
         _ => Err(format!("it did not come to its end:\n{said}")),
     }
+}
+
+/// The least that says a line: an initramfs of busybox alone, in the given directory.
+pub(super) fn smallest(dir: &Path, line: &str) -> Result<PathBuf, String> {
+    let script = format!(
+        "rm -rf least && mkdir -p least/bin && cp /bin/busybox least/bin/ && \
+         printf '#!/bin/busybox sh\\necho {line}\\nexec /bin/busybox sleep 1000\\n' > least/init && chmod +x least/init && \
+         (cd least && find . | busybox cpio -o -H newc 2>/dev/null) > least.ram"
+    );
+    quietly(&mut sh(dir, &script))?;
+    Ok(dir.join("least.ram"))
 }

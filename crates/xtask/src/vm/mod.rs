@@ -9,7 +9,7 @@ mod machine;
 
 use crate::image::{Layers, archive};
 use crate::packages;
-use crate::shell::{Done, build_hull, must, root, sh};
+use crate::shell::{Done, build_hull, quietly, root, sh};
 use machine::{Machine, System};
 use std::path::{Path, PathBuf};
 
@@ -51,11 +51,26 @@ fn test(system: System, version: &str) -> Done {
     let dir = directory()?;
     let kernel = kernel::kernel(&dir, version)?;
     let disk = match system {
-        System::Systemd => debian::disk(&dir)?,
+        System::Systemd | System::Count => debian::disk(&dir)?,
         _ => empty_disk(&dir)?,
     };
     let many = many_layers(&dir)?;
     Machine { dir, kernel, version, system, disk, many }.test()
+}
+
+/// For a benchmark: a kernel, and an initramfs that says a line and waits.
+pub(crate) fn smallest(dir: &Path, line: &str) -> Result<(PathBuf, PathBuf), String> {
+    packages::install(&PACKAGES)?;
+    let kernel = kernel::kernel(&directory()?, "6.12")?;
+    Ok((kernel.image, machine::smallest(dir, line)?))
+}
+
+/// For a benchmark: `NAME RUNS TICKS` of each runtime, a tick being ten million instructions.
+pub(crate) fn counts() -> Result<Vec<String>, String> {
+    packages::install(&PACKAGES)?;
+    let dir = directory()?;
+    let (kernel, disk, many) = (kernel::kernel(&dir, "6.12")?, debian::disk(&dir)?, many_layers(&dir)?);
+    Machine { dir, kernel, version: "6.12", system: System::Count, disk, many }.lines("count")
 }
 
 /// Where packages, disks and the initramfs lie.
@@ -66,7 +81,7 @@ fn directory() -> Result<PathBuf, String> {
 }
 
 fn empty_disk(dir: &Path) -> Result<PathBuf, String> {
-    must(&mut sh(dir, "rm -f empty.img && truncate -s 512M empty.img && mke2fs -q -F -t ext4 empty.img"))?;
+    quietly(&mut sh(dir, "rm -f empty.img && truncate -s 512M empty.img && mke2fs -q -F -t ext4 empty.img"))?;
     Ok(dir.join("empty.img"))
 }
 
