@@ -78,8 +78,25 @@ impl Runtime {
         line
     }
 
+    /// A container's name; all of them share the host's groups, and so may not share names.
+    fn id(self, id: &str) -> String {
+        format!("{}-{id}", self.name)
+    }
+
     fn create(self, id: &str) -> Words {
-        self.line(&["create", "--bundle", "bundle", id])
+        self.line(&["create", "--bundle", "bundle", &self.id(id)])
+    }
+
+    fn start(self, id: &str) -> Words {
+        self.line(&["start", &self.id(id)])
+    }
+
+    fn run(self) -> Words {
+        self.line(&["run", "--bundle", "bundle", &self.id("one")])
+    }
+
+    fn delete(self, id: &str) -> Words {
+        self.line(&["delete", "--force", &self.id(id)])
     }
 
     fn contender(self, job: Job) -> Contender {
@@ -118,23 +135,22 @@ fn three(bench: &Bench) -> Result<String, String> {
 
 fn run(bench: &Bench) -> Result<String, String> {
     bench.spec("true")?;
-    let job = |runtime: Runtime| Job {
-        timed: vec![runtime.line(&["run", "--bundle", "bundle", "one"])],
-        ..Job::default()
-    };
+    let job = |runtime: Runtime| Job { timed: vec![runtime.run()], ..Job::default() };
     bench.contest("run (aim: ≤ 0.7 × crun, ≤ 0.25 × runc)", &contenders(&ALL, job))
 }
 
 fn exec(bench: &Bench) -> Result<String, String> {
     bench.spec("sleep 100000")?;
     for runtime in RUNTIMES.into_iter().filter(|runtime| !runtime.covered || has(runtime.name)) {
-        runtime.once(vec![runtime.create("waiting"), runtime.line(&["start", "waiting"])])?;
+        runtime.once(vec![runtime.create("waiting"), runtime.start("waiting")])?;
     }
-    let job =
-        |runtime: Runtime| Job { timed: vec![runtime.line(&["exec", "waiting", "true"])], ..Job::default() };
+    let job = |runtime: Runtime| Job {
+        timed: vec![runtime.line(&["exec", &runtime.id("waiting"), "true"])],
+        ..Job::default()
+    };
     let text = bench.contest("exec (aim: ≤ 0.7 × crun, ≤ 0.25 × runc)", &contenders(&ALL, job));
     for runtime in RUNTIMES.into_iter().filter(|runtime| !runtime.covered || has(runtime.name)) {
-        runtime.once(vec![runtime.line(&["delete", "--force", "waiting"])])?;
+        runtime.once(vec![runtime.delete("waiting")])?;
     }
     text
 }
@@ -164,10 +180,7 @@ fn dockers(bench: &Bench) -> Result<String, String> {
     bench.spec("true")?;
     std::fs::write(format!("{WORK}/dockers.py"), DOCKERS).map_err(|error| error.to_string())?;
     bench.sh("python3 dockers.py")?;
-    let job = |runtime: Runtime| Job {
-        timed: vec![runtime.line(&["run", "--bundle", "bundle", "one"])],
-        ..Job::default()
-    };
+    let job = |runtime: Runtime| Job { timed: vec![runtime.run()], ..Job::default() };
     bench.contest("run with docker's filter and limits (aim: ≤ 0.7 × crun)", &contenders(&ALL, job))
 }
 
@@ -176,7 +189,7 @@ fn crowd(bench: &Bench) -> Result<String, String> {
     let job = |runtime: Runtime| {
         let ids: Vec<_> = (0..CROWD).map(|number| format!("crowd{number}")).collect();
         let timed = ids.iter().map(|id| runtime.create(id)).collect();
-        let after = ids.iter().map(|id| runtime.line(&["delete", "--force", id])).collect();
+        let after = ids.iter().map(|id| runtime.delete(id)).collect();
         Job { timed, at_once: true, after, ..Job::default() }
     };
     let title = format!("{CROWD} times create at once (aim: ahead)");
@@ -189,14 +202,17 @@ fn full(bench: &Bench) -> Result<String, String> {
     for runtime in crowd.filter(|runtime| !runtime.covered || has(runtime.name)) {
         runtime.once((0..MANY).map(|number| runtime.create(&format!("many{number}"))).collect())?;
     }
-    let doing = |args: &'static [&'static str]| {
-        contenders(&LIGHT, move |runtime: Runtime| Job { timed: vec![runtime.line(args)], ..Job::default() })
+    let doing = |line: fn(Runtime) -> Words| {
+        contenders(&LIGHT, move |runtime: Runtime| Job { timed: vec![line(runtime)], ..Job::default() })
     };
-    let state = bench.contest(&format!("state among {MANY} containers"), &doing(&["state", "many500"]))?;
+    let state = bench.contest(
+        &format!("state among {MANY} containers"),
+        &doing(|runtime| runtime.line(&["state", &runtime.id("many500")])),
+    )?;
     let list = bench.contest_of(
         &format!("list of {MANY} containers (aim: ≤ 0.5 × crun)"),
         bench.rounds_of(3),
-        &doing(&["list", "--format", "json"]),
+        &doing(|runtime| runtime.line(&["list", "--format", "json"])),
     )?;
     Ok(state + &list)
 }
@@ -210,8 +226,8 @@ fn least_memory(bench: &Bench) -> Result<String, String> {
         for limit in [16384, 8192, 6144, 4096, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 128] {
             bench.spec("true")?;
             limit_memory(limit)?;
-            if runtime.once(vec![runtime.line(&["run", "--bundle", "bundle", "least"])]).is_err() {
-                let _ = runtime.once(vec![runtime.line(&["delete", "--force", "least"])]);
+            if runtime.once(vec![runtime.run()]).is_err() {
+                let _ = runtime.once(vec![runtime.delete("one")]);
                 break;
             }
             least = Some(limit);
