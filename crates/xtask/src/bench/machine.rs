@@ -73,7 +73,7 @@ fn first_line(mut command: Command) -> Result<(f64, u64), String> {
     let heard = lines.map_while(Result::ok).any(|line| line.contains(LINE));
     let time = start.elapsed().as_secs_f64() * 1e3;
     let memory = resident(child.id());
-    let _ = Command::new("kill").arg(child.id().to_string()).status();
+    let _ = child.kill();
     let _ = child.wait();
     if heard {
         Ok((time, memory))

@@ -4,7 +4,7 @@ use super::load;
 use super::{Bench, WORK, hull_at};
 use crate::shell::sh;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 pub(super) fn group(bench: &Bench) -> Result<String, String> {
@@ -48,7 +48,7 @@ fn while_running() -> Result<(u64, u64), String> {
         std::thread::sleep(Duration::from_millis(20));
     }
     let amounts = (amount(child.id(), "status", "VmHWM:"), private(child.id()));
-    let _ = Command::new("kill").arg(child.id().to_string()).status();
+    let _ = child.kill(); // a container's first process hears nothing less
     let _ = child.wait();
     if amounts.0 == 0 { Err("`hull run` did not come up".into()) } else { Ok(amounts) }
 }
