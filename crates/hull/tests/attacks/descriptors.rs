@@ -1,0 +1,60 @@
+//! Ways back to the host that a runtime leaves open: its descriptors, and itself.
+
+use crate::bundle::{Bundle, Runtime};
+use std::process::Command;
+
+#[test]
+fn cve_2024_21626_no_working_directory_leads_to_the_host() {
+    let mut bundle = Bundle::new();
+    let secret = bundle.host("secret");
+    bundle.script(&format!("cat .{0} ./../../../../../../../..{0} 2>/dev/null; echo RAN", secret.display()));
+    for number in 3..32 {
+        bundle.config["process"]["cwd"] = format!("/proc/self/fd/{number}").into();
+        let said = bundle.run(Runtime::Hull);
+        assert!(!said.has("the host's secret"), "descriptor {number}: {said:?}");
+    }
+}
+
+#[test]
+fn cve_2024_21626_nor_one_of_exec() {
+    let mut bundle = Bundle::new();
+    let script =
+        format!("cat ./../../../../../../../..{} 2>/dev/null; echo RAN", bundle.host("secret").display());
+    bundle.script("sleep 1000");
+    assert_eq!(bundle.start(Runtime::Hull).code, 0);
+    for number in 3..32 {
+        let cwd = format!("/proc/self/fd/{number}");
+        let said = bundle.exec(Runtime::Hull, &["--cwd", &cwd], &["/bin/sh", "-c", &script]);
+        assert!(!said.has("the host's secret"), "descriptor {number}: {said:?}");
+    }
+    bundle.delete(Runtime::Hull);
+}
+
+#[test]
+fn cve_2024_21626_a_program_has_its_streams_and_no_more() {
+    let mut bundle = Bundle::new();
+    // The fourth is the shell's own, of the directory.
+    let look = "for fd in /proc/self/fd/*; do echo \"$fd $(readlink $fd)\"; done";
+    bundle.script(look);
+    let open = |text: &str| text.lines().filter(|line| line.starts_with("/proc/self/fd/")).count();
+    let said = bundle.run(Runtime::Hull);
+    assert!((3..=4).contains(&open(&said.text)), "{said:?}");
+    bundle.script("sleep 1000");
+    assert_eq!(bundle.start(Runtime::Hull).code, 0);
+    let said = bundle.exec(Runtime::Hull, &[], &["/bin/sh", "-c", look]);
+    assert!((3..=4).contains(&open(&said.text)), "{said:?}");
+    bundle.delete(Runtime::Hull);
+}
+
+#[test]
+fn a_pipe_of_the_hosts_is_no_way_back() {
+    // The runtime's own descriptors, as its caller left them open.
+    let mut bundle = Bundle::new();
+    bundle.script(&format!("for n in 3 4 5 6 7 8 9; do cat /proc/self/fd/$n/secret 2>/dev/null; done; cat {} 2>/dev/null; echo RAN", bundle.host("secret").display()));
+    let mut leaking = Command::new("sh");
+    let open = format!("exec 3<{0} 4<{0} 5<{0}; exec \"$@\"", bundle.host("").display());
+    leaking.args(["-c", &open, "sh", env!("CARGO_BIN_EXE_hull"), "runtime"]);
+    let id = bundle.dir.file_name().unwrap().to_str().unwrap();
+    let said = bundle.tell_by(leaking, &["run", "--bundle", bundle.dir.to_str().unwrap(), id]);
+    assert!(said.has("RAN") && !said.has("the host's secret"), "{said:?}");
+}

@@ -1,0 +1,164 @@
+//! What covers and what is written to is the kernel's, not what an image calls so.
+
+use crate::bundle::{Bundle, Runtime, Swapper};
+use serde_json::json;
+use std::os::unix::fs::symlink;
+
+/// `/dev/null` is a link to what the attacker wants to keep writable, and covers what it should hide.
+fn false_null() -> Bundle {
+    let mut bundle = Bundle::new();
+    bundle.without_mount("/dev");
+    bundle.without_mount("/dev/pts");
+    std::fs::create_dir_all(bundle.root("dev")).unwrap();
+    std::fs::write(bundle.root("hidden"), "hidden\n").unwrap();
+    std::fs::write(bundle.root("decoy"), "decoy\n").unwrap();
+    symlink("/decoy", bundle.root("dev/null")).unwrap();
+    bundle.config["linux"]["maskedPaths"] = json!(["/hidden", "/proc/kcore"]);
+    // runc takes the streams, no devices like this one, for the null device, and replaces them by it.
+    bundle.script("exec > /seen 2>&1; cat /hidden; stat -c %t:%T /hidden; echo RAN");
+    bundle
+}
+
+#[test]
+fn cve_2025_31133_masks_are_the_hosts_null_device() {
+    let bundle = false_null();
+    let said = bundle.run(Runtime::Hull);
+    match bundle.read("seen") {
+        seen if seen.is_empty() => assert_ne!(said.code, 0, "{said:?}"),
+        seen => assert_eq!(seen, "1:3\nRAN\n"),
+    }
+}
+
+#[test]
+#[ignore = "an oracle"]
+fn oracle_cve_2025_31133_on_runc() {
+    let bundle = false_null();
+    bundle.run(Runtime::Runc);
+    assert!(bundle.read("seen").contains("decoy"), "Debian's runc withstood");
+}
+
+/// `/dev/console` leads to a file of the kernel's: what is mounted there makes that writable, or hides it.
+fn false_console() -> Bundle {
+    let mut bundle = Bundle::new();
+    bundle.without_mount("/dev");
+    bundle.without_mount("/dev/pts");
+    std::fs::create_dir_all(bundle.root("dev/pts")).unwrap();
+    bundle.mount(json!({
+        "destination": "/dev/pts", "type": "devpts", "source": "devpts",
+        "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
+    }));
+    symlink("../proc/sys/kernel/core_pattern", bundle.root("dev/console")).unwrap();
+    bundle.config["process"]["terminal"] = true.into();
+    bundle.script(
+        "grep ' /proc/sys/kernel/core_pattern .* devpts ' /proc/self/mountinfo && echo FALLEN; echo RAN",
+    );
+    bundle
+}
+
+#[test]
+fn cve_2025_52565_a_terminal_is_not_mounted_through_a_link() {
+    let (made, said) = false_console().run_on_terminal(Runtime::Hull);
+    assert!(!said.contains("FALLEN"), "{said}");
+    assert!(made.code != 0 || said.contains("RAN"), "{made:?} {said}");
+}
+
+#[test]
+#[ignore = "an oracle"]
+fn oracle_cve_2025_52565_on_runc() {
+    let (made, said) = false_console().run_on_terminal(Runtime::Runc);
+    assert!(said.contains("FALLEN"), "Debian's runc withstood: {made:?} {said}");
+}
+
+/// What is in a false `/proc` looks as the kernel's would.
+fn false_proc(bundle: &Bundle, place: &str) {
+    let ip = bundle.root(place).join("sys/net/ipv4");
+    let attr = bundle.root(place).join("self/attr");
+    for dir in [&ip, &attr] {
+        std::fs::create_dir_all(dir).unwrap();
+    }
+    std::fs::write(ip.join("ip_forward"), "untouched").unwrap();
+    for name in ["exec", "apparmor-exec", "current"] {
+        std::fs::write(attr.join(name), "untouched").unwrap();
+    }
+}
+
+fn with_setting() -> Bundle {
+    let mut bundle = Bundle::new();
+    bundle.config["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "1"});
+    bundle.script("cat /proc/sys/net/ipv4/ip_forward; stat -f -c %T /proc; echo RAN");
+    bundle
+}
+
+/// A false `/proc` that takes the place of the true one now and then.
+fn changing() -> Bundle {
+    let bundle = with_setting();
+    false_proc(&bundle, "evil");
+    std::fs::create_dir_all(bundle.root("proc")).unwrap();
+    symlink("/evil", bundle.root("link")).unwrap();
+    bundle
+}
+
+/// Was the setting written to the attacker's file in so many starts?
+fn is_diverted(bundle: &Bundle, runtime: Runtime, tries: usize) -> bool {
+    (0..tries).any(|_| {
+        let attacker = Swapper::new(bundle.root("proc"), bundle.root("link"));
+        let said = bundle.run_beside(runtime, attacker);
+        let is_false = said.has("RAN") && !said.text.starts_with("1\nproc\n");
+        is_false || bundle.read("evil/sys/net/ipv4/ip_forward") != "untouched"
+    })
+}
+
+#[test]
+fn cve_2025_52881_settings_are_written_to_the_kernel_alone() {
+    assert!(!is_diverted(&changing(), Runtime::Hull, 25));
+}
+
+#[test]
+#[ignore = "an oracle"]
+fn oracle_cve_2025_52881_on_runc() {
+    assert!(is_diverted(&changing(), Runtime::Runc, 400), "Debian's runc withstood");
+}
+
+/// A volume at `/proc`, which an image can ask for (`VOLUME /proc`).
+fn over_proc(kind: &str) -> Bundle {
+    let mut bundle = with_setting();
+    false_proc(&bundle, "../volume");
+    let volume = bundle.dir.join("volume");
+    bundle.mount(match kind {
+        "bind" => {
+            json!({"destination": "/proc", "type": "bind", "source": volume, "options": ["rbind", "rw"]})
+        }
+        _ => json!({"destination": "/proc", "type": "tmpfs", "source": "tmpfs", "options": ["rw"]}),
+    });
+    bundle
+}
+
+#[test]
+fn cve_2019_16884_a_volume_over_proc_is_refused() {
+    for kind in ["bind", "tmpfs"] {
+        let bundle = over_proc(kind);
+        let said = bundle.run(Runtime::Hull);
+        assert!(!said.has("RAN") && said.code != 0, "{kind}: {said:?}");
+        let label = bundle.dir.join("volume/self/attr/exec");
+        assert_eq!(std::fs::read_to_string(label).unwrap(), "untouched", "{kind}");
+    }
+}
+
+#[test]
+#[ignore = "an oracle"]
+fn oracle_cve_2019_16884_on_crun() {
+    let said = over_proc("bind").run(Runtime::Crun);
+    assert!(said.has("untouched") && said.has("RAN"), "Debian's crun withstood: {said:?}");
+}
+
+#[test]
+fn cve_2019_16884_a_volume_within_proc_is_refused() {
+    let mut bundle = with_setting();
+    false_proc(&bundle, "../volume");
+    let volume = bundle.dir.join("volume/self/attr");
+    bundle.mount(
+        json!({"destination": "/proc/self/attr", "type": "bind", "source": volume, "options": ["rbind"]}),
+    );
+    let said = bundle.run(Runtime::Hull);
+    assert!(!said.has("RAN") && said.code != 0, "{said:?}");
+}
