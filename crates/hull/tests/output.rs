@@ -29,6 +29,24 @@ fn output_that_cannot_be_written_is_told_once_and_ends_the_container() {
 }
 
 #[test]
+fn a_disk_that_fills_ends_it_and_what_was_written_stays() {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.path().join("small");
+    std::fs::create_dir(&dir).unwrap();
+    let script = "mount -t tmpfs -o size=64k none \"$1\" && \"$0\" run --name kept bb yes > \"$1/out\"; \
+        code=$?; wc -c < \"$1/out\"; exit $code";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, support::HULL]).arg(&dir).env("HULL_ROOT", sandbox.root());
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let told = text(&output.stderr);
+    assert!(output.status.code() == Some(125) && told.contains("No space left"), "{told}");
+    assert_eq!(text(&output.stdout), "65536\n");
+    let state = sandbox.ok(&["inspect", "-f", "{{.State.Status}} {{.State.Error}}", "kept"]);
+    assert_eq!(state, "exited write the container's standard output\n");
+    sandbox.assert_clean();
+}
+
+#[test]
 fn a_list_that_cannot_be_written_is_told() {
     let sandbox = Sandbox::new();
     for list in [&["images"][..], &["ps"], &["inspect", "bb"], &["version"], &["run", "--help"]] {
