@@ -131,6 +131,20 @@ fn namespaces_are_shared_with_the_host_only_on_request() {
 }
 
 #[test]
+fn a_limit_above_the_callers_is_raised_or_refused_by_name() {
+    let sandbox = Sandbox::new();
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(1 << 20);
+    let more = format!("nofile={}", most + 1);
+    let output = sandbox.hull(&["run", "--rm", "--ulimit", &more, "bb", "sh", "-c", "ulimit -Hn"]);
+    let told = text(&output.stderr);
+    match output.status.code() {
+        Some(0) => assert_eq!(text(&output.stdout).trim(), (most + 1).to_string()),
+        code => assert!(code == Some(125) && told.contains("raise limit `nofile`"), "{told}"),
+    }
+    sandbox.assert_clean();
+}
+
+#[test]
 fn an_empty_word_is_none() {
     let sandbox = Sandbox::new();
     let names = [

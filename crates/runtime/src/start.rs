@@ -192,7 +192,7 @@ impl Plan {
             if now.maximum.is_some_and(|most| most < hard) {
                 let raised = Rlimit { current: now.current, maximum: (hard != u64::MAX).then_some(hard) };
                 rustix::process::prlimit(Some(pid), resource, raised)
-                    .map_err(|errno| refused(errno, format!("raise limit {resource:?} to {soft}:{hard}")))?;
+                    .map_err(|errno| not_raised(resource, (soft, hard), errno))?;
             }
         }
         match self.process.oom_score_adj {
@@ -235,6 +235,14 @@ impl Plan {
 
 fn no_word() -> Error {
     Error::new(Kind::Kernel, "the container's process ended early")
+}
+
+/// See setrlimit(2), "hard limit"; -1 is none, as users type it.
+fn not_raised(resource: rustix::process::Resource, (soft, hard): (u64, u64), errno: Errno) -> Error {
+    let shown = |limit: u64| i64::try_from(limit).unwrap_or(-1);
+    let name = format!("{resource:?}").to_lowercase();
+    refused(errno, format!("raise limit `{name}` to {}:{}", shown(soft), shown(hard)))
+        .with_hint("a hard limit above the caller's own takes CAP_SYS_RESOURCE")
 }
 
 /// The child's own word is better than our EPIPE.
