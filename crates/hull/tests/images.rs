@@ -192,3 +192,73 @@ fn an_image_of_as_many_layers_as_overlay_takes_runs_and_one_of_more_is_refused()
     assert!(code == 125 && told.contains("501 layers, and overlay takes 500"), "{told}");
     sandbox.assert_clean();
 }
+
+/// A layer by Python's tarfile: lines that `add(name, data=…, **fields of TarInfo)`.
+fn python_tar(sandbox: &Sandbox, body: &str) -> Vec<u8> {
+    let script = format!(
+        "import tarfile, io, sys\nfrom tarfile import DIRTYPE as DIR, LNKTYPE as LINK, SYMTYPE as SYM\n\
+         b = io.BytesIO()\nt = tarfile.open(fileobj=b, mode='w', format=tarfile.PAX_FORMAT)\n\
+         def add(name, data=b'', **fields):\n    i = tarfile.TarInfo(name)\n    i.size = len(data)\n    \
+         [setattr(i, k, v) for k, v in fields.items()]\n    t.addfile(i, io.BytesIO(data))\n{body}\nt.close()\nsys.stdout.buffer.write(b.getvalue())"
+    );
+    let file = sandbox.path().join("script.py");
+    std::fs::write(&file, script).unwrap();
+    let done = std::process::Command::new("python3").arg(file).output().unwrap();
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    done.stdout
+}
+
+#[test]
+fn a_layer_keeps_what_lower_layers_say_of_directories_it_only_implies() {
+    let sandbox = Sandbox::empty();
+    let base = "add('tmp', type=DIR, mode=0o1777)\nadd('home', type=DIR, mode=0o755)\n\
+         add('home/user', type=DIR, mode=0o750, uid=1000, gid=1000, mtime=5)\nadd('opt', type=DIR, mode=0o700)\n\
+         add('var', type=DIR, mode=0o711)\nadd('var/lib', type=DIR, mode=0o2775, gid=7)";
+    let top = "add('tmp/x', b'1')\nadd('home/user/.profile', b'2', uid=1000)\nadd('opt/.wh..wh..opq')\n\
+         add('opt/y', b'3')\nadd('var/lib/z', b'4')\nadd('new/w', b'5')";
+    let layers = [busybox(), python_tar(&sandbox, base), python_tar(&sandbox, top)];
+    let done = sandbox.hull_with_input(&["load"], &docker_archive("seam:1", &layers));
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let look = "stat -c '%n %a %u:%g' /tmp /home /home/user /opt /var /var/lib /new; cat /tmp/x /home/user/.profile /opt/y /var/lib/z /new/w";
+    let said = sandbox.ok(&["run", "--rm", "seam:1", "/bin/sh", "-c", look]);
+    let expected = "/tmp 1777 0:0\n/home 755 0:0\n/home/user 750 1000:1000\n/opt 755 0:0\n/var 711 0:0\n\
+         /var/lib 2775 0:7\n/new 755 0:0\n12345";
+    assert_eq!(said, expected);
+    let inspected = sandbox.ok(&["image", "inspect", "-f", "{{len .RootFS.Layers}}", "seam:1"]);
+    assert_eq!(inspected, "3\n", "a seam is no layer of the image's");
+    assert_eq!(sandbox.ok(&["history", "-q", "seam:1"]).lines().count(), 3);
+    sandbox.assert_clean();
+    sandbox.ok(&["rmi", "seam:1"]);
+    assert_eq!(std::fs::read_dir(sandbox.root().join("layers")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_hard_link_to_a_lower_layers_file_is_that_file() {
+    let sandbox = Sandbox::empty();
+    let base = "add('d', type=DIR, mode=0o750)\nadd('d/file', b'one', mode=0o4711, uid=7, mtime=9)\nadd('gone', b'two')";
+    let top = "add('e', type=DIR, mode=0o711)\nadd('e/link', type=LINK, linkname='d/file')\n\
+         add('e/again', type=LINK, linkname='e/link')\nadd('moved', type=LINK, linkname='gone')\nadd('.wh.gone')";
+    let layers = [busybox(), python_tar(&sandbox, base), python_tar(&sandbox, top)];
+    let done = sandbox.hull_with_input(&["load"], &docker_archive("link:1", &layers));
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let look = "cat /e/link /e/again /moved; echo; stat -c '%n %a %u %Y' /d /e /e/link; test ! -e /gone";
+    let said = sandbox.ok(&["run", "--rm", "link:1", "/bin/sh", "-c", look]);
+    assert_eq!(said, "oneonetwo\n/d 750 0 0\n/e 711 0 0\n/e/link 4711 7 9\n");
+    // The layer itself is what it was, whatever lies below it.
+    let other = [busybox(), python_tar(&sandbox, &base.replace("b'one'", "b'eno'")), layers[2].clone()];
+    sandbox.hull_with_input(&["load"], &docker_archive("link:2", &other));
+    assert_eq!(sandbox.ok(&["run", "--rm", "link:2", "/bin/cat", "/e/link"]), "eno");
+    for (name, layers) in
+        [("nowhere:1", [busybox(), layers[2].clone()]), ("first:1", [layers[2].clone(), busybox()])]
+    {
+        let done = sandbox.hull_with_input(&["load"], &docker_archive(name, &layers));
+        let told = text(&done.stderr);
+        assert!(
+            !done.status.success() && told.contains("its target `") && told.contains("is in no layer"),
+            "{told}"
+        );
+    }
+    let done = sandbox.hull_with_input(&["import", "-", "alone"], &layers[2]);
+    assert!(text(&done.stderr).contains("is in no layer"), "{}", text(&done.stderr));
+    sandbox.assert_clean();
+}

@@ -15,6 +15,8 @@
 //! .wh.DIR and DIR/             DIR has trusted.overlay.opaque=y (whiteouts act on lower layers only)
 //! other .wh..wh.*              nothing (aufs's book-keeping)
 //! a/b without a/               a: 0755, root's, of 1970, and named in `Applied::implied`
+//! a hard link to what          nothing; named in `Applied::links`
+//!   only a lower layer has
 //! ```
 //!
 //! It knows no store: where a layer lies, when it is flushed and how it becomes visible is the caller's.
@@ -24,10 +26,10 @@
 //! - Nothing outside the root is touched: every step of every path is an openat2(2) of one name below a
 //!   directory already held; links are followed by hand ([`tree`]).
 //! - What is made depends on the archive alone, not on lower layers, the clock, the umask or the host.
-//!   So a layer can be unpacked before its parents and shared by every image that has it. The price is
-//!   docker's too: a hard link whose target only a lower layer has is an error, a path through a symbolic
-//!   link that only a lower layer has makes a directory there, and a directory that the archive implies
-//!   but does not list has neutral attributes, which the overlay shows in place of a lower layer's.
+//!   So a layer can be unpacked before its parents and shared by every image that has it. What depends on
+//!   lower layers is named and left to the caller: attributes of directories that the archive implies and
+//!   does not list, and hard links to lower layers' files. The price that remains is docker's too: a path
+//!   through a symbolic link that only a lower layer has makes a directory there.
 //! - The whole input is read and hashed, what trails the archive included.
 //! - Ids above 65535 are kept as they are; a container's map may have no room for them (they show as
 //!   nobody there).
@@ -77,6 +79,9 @@ pub struct Applied {
     /// Directories that members lie in and that are not members, sorted; the root is the empty path.
     /// They are 0755, root's and of 1970: an overlay shows that in place of what lower layers say.
     pub implied: Vec<Vec<u8>>,
+    /// Hard links whose targets are not in this layer, sorted, each with its target: nothing was made of them.
+    /// What they stand for is a lower layer's file, as it is below this layer.
+    pub links: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// Unpacks one layer into `root`, an empty directory, in one pass over `input`. A second thread writes
@@ -98,6 +103,7 @@ pub fn apply(mut input: impl Read, root: BorrowedFd<'_>, limits: &Limits) -> Res
         entries: unpacked.entries,
         file_bytes: unpacked.file_bytes,
         implied: unpacked.implied,
+        links: unpacked.links,
     })
 }
 

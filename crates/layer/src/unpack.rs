@@ -33,6 +33,7 @@ pub(crate) struct Unpacked {
     pub(crate) entries: u64,
     pub(crate) file_bytes: u64,
     pub(crate) implied: Vec<Vec<u8>>,
+    pub(crate) links: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// Unpacks the whole stream below `root`, an empty directory.
@@ -61,6 +62,8 @@ struct Unpack<'a> {
     dirs: BTreeMap<Vec<u8>, Pending>,
     /// Names that had a whiteout while something other than a directory was there.
     hidden: BTreeSet<Vec<u8>>,
+    /// Hard links to what only lower layers have, and their targets.
+    links: BTreeMap<Vec<u8>, Vec<u8>>,
     entries: u64,
     file_bytes: u64,
     logical_bytes: u64,
@@ -83,6 +86,7 @@ impl<'a> Unpack<'a> {
             path: Vec::new(),
             dirs: BTreeMap::new(),
             hidden: BTreeSet::new(),
+            links: BTreeMap::new(),
             entries: 0,
             file_bytes: 0,
             logical_bytes: 0,
@@ -109,6 +113,7 @@ impl<'a> Unpack<'a> {
         if whole.is_empty() && member.kind != Type::Directory {
             return corrupt("unpack", whole, "the root is not a directory");
         }
+        self.links.remove(whole);
         match member.kind {
             Type::Directory => self.directory(whole, parent, name, member),
             Type::File => self.file(whole, parent, name, member, data),
@@ -188,8 +193,8 @@ impl<'a> Unpack<'a> {
         self.maker.finish_file(&fd, &member.meta, whole)
     }
 
-    /// Links to what this layer has at `target`, symbolic links themselves included. A target that only a
-    /// lower layer has is an error, as in docker: a layer's content must not depend on what it lies on.
+    /// Links to what this layer has at `target`, symbolic links themselves included. One whose target only a
+    /// lower layer can have is noted: this layer's content must not depend on what it lies on.
     fn hard_link(&mut self, whole: &[u8], parent: &[u8], name: &[u8], target: &[u8]) -> Result<()> {
         let mut clean = Vec::new();
         path::clean(target, &mut clean);
@@ -199,11 +204,7 @@ impl<'a> Unpack<'a> {
         let (from_parent, from_name) = path::split(&clean);
         let from = self.tree.enter(from_parent, Absent::Leave)?;
         let Some((from, stat)) = found(from, from_name, &clean)? else {
-            return corrupt(
-                "link",
-                whole,
-                &format!("its target `{}` is not in this layer", clean.escape_ascii()),
-            );
+            return self.note_link(whole, parent, name, clean);
         };
         if tree::file_type(&stat) == FileType::Directory {
             return corrupt("link", whole, "its target is a directory");
@@ -212,6 +213,20 @@ impl<'a> Unpack<'a> {
         self.replace(&dir, name, whole, || {
             rustix::fs::linkat(&*from, from_name, &*dir, name, AtFlags::empty())
         })
+    }
+
+    /// What an earlier member put there goes.
+    fn note_link(&mut self, whole: &[u8], parent: &[u8], name: &[u8], target: Vec<u8>) -> Result<()> {
+        let dir = self.parent(parent)?;
+        if tree::look(&*dir, name).at("look at", whole)?.is_some_and(|stat| !tree::is_whiteout(&stat)) {
+            tree::remove(&*dir, name, whole)?;
+            self.forget(whole);
+        }
+        // A link to such a link is one to the same file.
+        let target = self.links.get(&target).cloned().unwrap_or(target);
+        self.share.grow((2 * ENTRY + whole.len() + target.len()) as u64, "what is known of links")?;
+        self.links.insert(whole.to_vec(), target);
+        Ok(())
     }
 
     fn node(&mut self, whole: &[u8], parent: &[u8], name: &[u8], member: &Member) -> Result<()> {
@@ -305,7 +320,8 @@ impl<'a> Unpack<'a> {
                 implied.push(whole);
             }
         }
-        Ok(Unpacked { entries: self.entries, file_bytes: self.file_bytes, implied })
+        let links = self.links.into_iter().collect();
+        Ok(Unpacked { entries: self.entries, file_bytes: self.file_bytes, implied, links })
     }
 }
 

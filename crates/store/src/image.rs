@@ -19,7 +19,8 @@ pub struct ImageRecord {
     pub id: ImageId,
     /// Its configuration, byte for byte as it came.
     pub config: String,
-    /// Its layers, lowest first.
+    /// What it is mounted from, lowest first: the layers its configuration names and, between them, seams of the
+    /// engine's that make up for what a layer cannot hold alone.
     pub layers: Vec<DiffId>,
     /// The digest of the manifest it came with, if it came with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +48,8 @@ pub struct NewImage {
     pub id: ImageId,
     /// The bytes of its configuration.
     pub config: Vec<u8>,
+    /// What it is mounted from, where that is not just the layers of its configuration.
+    pub layers: Option<Vec<DiffId>>,
     /// The digest of its manifest, if any.
     pub manifest: Option<Digest>,
     /// Blobs of it that were committed.
@@ -101,11 +104,17 @@ impl Store {
         if digest_of(&new.config) != new.id.0 {
             return Err(corrupt(format!("the configuration of image `{}` has another digest", new.id)));
         }
-        let layers = parse_config(&new.config)?.rootfs.diff_ids;
+        let named = parse_config(&new.config)?.rootfs.diff_ids;
+        let layers = new.layers.clone().unwrap_or_else(|| named.clone());
         let mut size = 0;
+        let mut next = named.iter().peekable();
         for diff_id in &layers {
-            let layer = self.layer(diff_id)?;
-            size += layer.ok_or_else(|| absent(format!("no such layer: {diff_id}")))?.meta.file_bytes;
+            let layer = self.layer(diff_id)?.ok_or_else(|| absent(format!("no such layer: {diff_id}")))?;
+            let is_named = next.next_if_eq(&diff_id).is_some();
+            size += if is_named { layer.meta.file_bytes } else { 0 };
+        }
+        if let Some(missing) = next.next() {
+            return Err(absent(format!("no such layer: {missing}")));
         }
         for digest in &new.blobs {
             self.blob(digest)?;

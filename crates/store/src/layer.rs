@@ -21,6 +21,12 @@ pub struct LayerMeta {
     /// How it came, where it came compressed or as a blob of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<LayerSource>,
+    /// Directories its tar implies and does not list: in an image they have a lower layer's attributes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub implied: Vec<String>,
+    /// Hard links to files of lower layers, each with its target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<(String, String)>,
 }
 
 /// The blob a layer was unpacked from.

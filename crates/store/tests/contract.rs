@@ -71,6 +71,7 @@ fn a_digest_that_lies_and_a_layer_that_lacks_make_no_image() {
     let new = |id: &oci::ImageId, config: &[u8]| NewImage {
         id: id.clone(),
         config: config.into(),
+        layers: None,
         manifest: None,
         blobs: vec![],
         names: vec![reference("x")],
@@ -179,7 +180,10 @@ fn an_image_is_found_by_the_digest_of_its_manifest() {
     let digest = oci::Digest::from_sha256([7; 32]);
     let names = vec![reference("x:1")];
     store
-        .put_image(&shared, NewImage { id, config, manifest: Some(digest.clone()), blobs: vec![], names })
+        .put_image(
+            &shared,
+            NewImage { id, config, layers: None, manifest: Some(digest.clone()), blobs: vec![], names },
+        )
         .unwrap();
     assert!(store.resolve(&format!("x@{digest}")).is_ok() && store.resolve(&format!("x:9@{digest}")).is_ok());
     assert_eq!(kind(store.resolve(&format!("y@{digest}"))), Kind::NotFound);
@@ -245,8 +249,14 @@ fn blobs_are_kept_while_an_image_names_them() {
     draft.commit(&digest).unwrap();
     drop(store.draft_blob(&shared).unwrap());
     let (id, config) = config_of(&[], "x");
-    let new =
-        NewImage { id, config, manifest: None, blobs: vec![digest.clone()], names: vec![reference("x")] };
+    let new = NewImage {
+        id,
+        config,
+        layers: None,
+        manifest: None,
+        blobs: vec![digest.clone()],
+        names: vec![reference("x")],
+    };
     store.put_image(&shared, new).unwrap();
     drop(shared);
     store.collect(true).unwrap();

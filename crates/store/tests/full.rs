@@ -45,10 +45,11 @@ fn a_full_disk_is_told_and_leaves_nothing() {
     assert_eq!(kind(store.claim(running(ContainerId::random().unwrap()), &[])), Kind::NoSpace);
     assert_eq!(kind(store.tag(image.id(), &reference("y"))), Kind::NoSpace);
     let draft = store.draft_layer(&shared).unwrap();
-    let meta = LayerMeta { tar_size: 0, entries: 0, file_bytes: 0, source: None };
+    let meta = LayerMeta { tar_size: 0, entries: 0, file_bytes: 0, source: None, ..LayerMeta::default() };
     assert_eq!(kind(draft.commit(&diff_id("b"), meta)), Kind::NoSpace);
     let (id, config) = config_of(&[diff_id("a")], "other");
-    let new = NewImage { id, config, manifest: None, blobs: vec![], names: vec![reference("z")] };
+    let new =
+        NewImage { id, config, layers: None, manifest: None, blobs: vec![], names: vec![reference("z")] };
     assert_eq!(kind(store.put_image(&shared, new)), Kind::NoSpace);
     drop(shared);
     assert_eq!(store.resolve("x").unwrap(), image);

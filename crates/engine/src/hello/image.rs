@@ -82,7 +82,8 @@ impl Engine {
         let (digest, tar_size) = sum.finish();
         let diff_id = DiffId(digest);
         sys::step!("engine.hello.filled");
-        let meta = LayerMeta { tar_size, entries: 1, file_bytes: tar_size, source: None };
+        let meta =
+            LayerMeta { tar_size, entries: 1, file_bytes: tar_size, source: None, ..LayerMeta::default() };
         draft.commit(&diff_id, meta).map_err(from_store)?;
         Ok(diff_id)
     }
@@ -108,6 +109,7 @@ impl Engine {
         let new = NewImage {
             id: ImageId(digest_of(&bytes)),
             config: bytes,
+            layers: None,
             manifest: None,
             blobs: Vec::new(),
             names,

@@ -50,11 +50,12 @@ impl Engine {
             // An empty layer is one; of a root file system it is rather a command before the pipe that failed.
             return Err(Error::new(Kind::Corrupt, format!("import `{source}`: there is nothing in it")));
         }
+        intake.seamed(std::slice::from_ref(&applied.diff_id))?;
         let blobs = if intake.keeps_blobs() { vec![applied.digest] } else { Vec::new() };
         let bytes = image_config(&request, source, config, applied.diff_id).to_json();
         let id = ImageId(digest_of(&bytes));
         let names = request.name.map(Reference::with_default_tag).into_iter().collect();
-        let new = NewImage { id: id.clone(), config: bytes, manifest: None, blobs, names };
+        let new = NewImage { id: id.clone(), config: bytes, layers: None, manifest: None, blobs, names };
         self.store.put_image(&shared, new).map_err(from_store)?;
         Ok(id)
     }

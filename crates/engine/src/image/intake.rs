@@ -11,6 +11,7 @@ use store::{BlobDraft, BlobPolicy, LayerMeta, LayerSource, Shared, Store};
 
 /// What comes into the store by one command.
 pub(crate) struct Intake<'a> {
+    pub(super) engine: &'a Engine,
     pub(super) store: &'a Store,
     pub(super) shared: &'a Shared,
     limits: Limits,
@@ -23,7 +24,7 @@ impl<'a> Intake<'a> {
         let config = engine.store.config().map_err(from_store)?;
         let limits = Limits { memory: Memory::of(config.decoder_memory), ..Limits::default() };
         let keeps_blobs = config.blobs == BlobPolicy::Keep;
-        Ok(Self { store: &engine.store, shared, limits, keeps_blobs })
+        Ok(Self { engine, store: &engine.store, shared, limits, keeps_blobs })
     }
 
     /// Memory for what an archive decides about.
@@ -52,7 +53,8 @@ impl<'a> Intake<'a> {
             media_type: None,
         });
         let (tar_size, entries, file_bytes) = (applied.tar_size, applied.entries, applied.file_bytes);
-        let meta = LayerMeta { tar_size, entries, file_bytes, source };
+        let (implied, links) = (names(&applied.implied), links(&applied.links)?);
+        let meta = LayerMeta { tar_size, entries, file_bytes, source, implied, links };
         draft.commit(&applied.diff_id, meta).map_err(from_store)?;
         blob.map_or(Ok(()), |blob| blob.commit(&applied.digest)).map_err(from_store)?;
         sys::step!("engine.ingest.committed");
@@ -83,6 +85,23 @@ impl<'a> Intake<'a> {
             _ => error,
         }
     }
+}
+
+/// Those that are text. The root is none: its attributes are the container's own layer's. One that is no text
+/// keeps its neutral attributes.
+fn names(paths: &[Vec<u8>]) -> Vec<String> {
+    let named = paths.iter().filter(|path| !path.is_empty());
+    named.filter_map(|path| String::from_utf8(path.clone()).ok()).collect()
+}
+
+fn links(links: &[(Vec<u8>, Vec<u8>)]) -> Result<Vec<(String, String)>> {
+    let text = |path: &Vec<u8>| {
+        String::from_utf8(path.clone()).map_err(|_| {
+            let what = format!("link `{}` to a file of a lower layer: not text", path.escape_ascii());
+            Error::new(Kind::Unsupported, what)
+        })
+    };
+    links.iter().map(|(path, target)| Ok((text(path)?, text(target)?))).collect()
 }
 
 fn open(blob: &BlobDraft<'_>) -> Result<File> {

@@ -104,6 +104,7 @@ impl Intake<'_> {
         let new = NewImage {
             id: id.clone(),
             config: found.config,
+            layers: Some(self.seamed(diff_ids)?),
             manifest: found.manifest,
             blobs,
             names: found.names,

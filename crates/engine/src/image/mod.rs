@@ -14,6 +14,7 @@ mod import;
 mod intake;
 pub(crate) mod list;
 mod load;
+mod seam;
 mod source;
 mod view;
 

@@ -48,7 +48,7 @@ pub fn inspect(engine: &Engine, image: &Image) -> Result<Value> {
         "Os": config.os,
         "Size": image.record.size,
         "GraphDriver": { "Data": null, "Name": "overlay" },
-        "RootFS": { "Type": "layers", "Layers": image.record.layers.iter().map(ToString::to_string).collect::<Vec<_>>() },
+        "RootFS": { "Type": "layers", "Layers": config.rootfs.diff_ids.iter().map(ToString::to_string).collect::<Vec<_>>() },
         "Metadata": { "LastTagTime": tagged.map(|time| time.to_string()) },
     }))
 }
@@ -57,7 +57,7 @@ impl Engine {
     /// How an image was made, newest step first.
     pub fn history(&self, image: &Image) -> Result<Vec<HistoryRow>> {
         let config = image.config().map_err(from_store)?;
-        let mut layers = image.record.layers.iter();
+        let mut layers = config.rootfs.diff_ids.iter();
         let mut rows = Vec::new();
         for step in &config.history {
             let layer = if step.empty_layer { None } else { layers.next() };

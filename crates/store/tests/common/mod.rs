@@ -63,7 +63,13 @@ pub fn diff_id(text: &str) -> DiffId {
 pub fn put_layer(store: &Store, shared: &Shared, text: &str) -> DiffId {
     let draft = store.draft_layer(shared).unwrap();
     write_in(draft.dir(), "file", text);
-    let meta = LayerMeta { tar_size: 10240, entries: 1, file_bytes: text.len() as u64, source: None };
+    let meta = LayerMeta {
+        tar_size: 10240,
+        entries: 1,
+        file_bytes: text.len() as u64,
+        source: None,
+        ..LayerMeta::default()
+    };
     draft.commit(&diff_id(text), meta).unwrap().diff_id
 }
 
@@ -92,7 +98,9 @@ pub fn put_image(store: &Store, texts: &[&str], author: &str, names: &[&str]) ->
     let layers: Vec<_> = texts.iter().map(|text| put_layer(store, &shared, text)).collect();
     let (id, config) = config_of(&layers, author);
     let names = names.iter().map(|name| reference(name)).collect();
-    store.put_image(&shared, NewImage { id, config, manifest: None, blobs: Vec::new(), names }).unwrap()
+    store
+        .put_image(&shared, NewImage { id, config, layers: None, manifest: None, blobs: Vec::new(), names })
+        .unwrap()
 }
 
 pub fn record_of(image: Option<&Image>, name: &str, remove: bool) -> Record {
