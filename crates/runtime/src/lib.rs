@@ -37,6 +37,7 @@ mod overlay;
 mod plan;
 mod rdt;
 mod running;
+mod seal;
 mod start;
 
 pub use enter::Enter;
@@ -47,6 +48,7 @@ pub use overlay::{Overlay, Rootfs};
 pub use plan::{Listener, OPTIONAL_ID_MAP, Plan};
 pub use rdt::Rdt;
 pub use running::{Event, Exited, Running, Status};
+pub use seal::seal;
 pub use start::{Bond, Manner, Start, Stdio};
 
 /// Why a container did not come to be.

@@ -264,6 +264,18 @@ impl Vectors {
     }
 }
 
+impl Vectors {
+    /// Becomes the open program, see execveat(2). Returns only when that failed; ENOENT for a script, whose
+    /// interpreter could not open it any more.
+    pub fn exec_file(&self, program: impl AsFd) -> Errno {
+        let (fd, path) = (program.as_fd().as_raw_fd(), c"".as_ptr());
+        let (argv, envp, flags) = (self.argv.as_ptr(), self.envp.as_ptr(), libc::AT_EMPTY_PATH);
+        // SAFETY: as in `exec`; the path is an empty constant.
+        unsafe { libc::syscall(libc::SYS_execveat, fd, path, argv, envp, flags) };
+        crate::last_error()
+    }
+}
+
 /// Starts a program with every signal at its default and unblocked, whatever this process has done to its own.
 pub fn spawn_with_default_signals(
     mut command: std::process::Command,

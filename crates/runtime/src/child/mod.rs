@@ -83,6 +83,7 @@ impl Child<'_> {
         sys::step!("runtime.child.root-entered");
         self.become_user(proc.as_ref(), console)?;
         sys::step!("runtime.child.before-exec");
+        drop((entered, proc)); // whoever waits at a gate has closed all, and must not close anything again
         self.leave_maker()?;
         self.run_hooks(Moment::StartContainer)?;
         identity::install_last_filter(self.plan, &self.channel)?;
