@@ -1,7 +1,7 @@
 //! A bundle's configuration, and what a runtime adds to it.
 
 use crate::error::{At, from_runtime, invalid};
-use crate::{Create, Kind, Place, Record, Result, home};
+use crate::{Create, Kind, Place, Record, Result, foreground, home};
 use oci::runtime::{LinuxNamespaceType, Mount, Process, Spec};
 use runtime::{Hooks, Moment, Plan, Stdio};
 use std::path::{Path, PathBuf};
@@ -54,8 +54,8 @@ impl Bundle {
         check_terminal(self.spec.process().as_ref(), socket, leaves)
     }
 
-    pub(crate) fn stdio(&self) -> Stdio {
-        stdio(self.spec.process().as_ref())
+    pub(crate) fn stdio(&self, attended: bool) -> Stdio {
+        stdio(self.spec.process().as_ref(), attended)
     }
 
     pub(crate) fn record(&self, id: &str) -> Record {
@@ -121,8 +121,13 @@ fn has_terminal(process: Option<&Process>) -> bool {
     process.and_then(|process| process.terminal()).unwrap_or(false)
 }
 
-pub(crate) fn stdio(process: Option<&Process>) -> Stdio {
-    if has_terminal(process) { Stdio::Terminal(None) } else { Stdio::Inherited }
+/// A terminal that we attend is as large as our own.
+pub(crate) fn stdio(process: Option<&Process>, attended: bool) -> Stdio {
+    match has_terminal(process) {
+        true if attended => Stdio::Terminal(foreground::size()),
+        true => Stdio::Terminal(None),
+        false => Stdio::Inherited,
+    }
 }
 
 /// What every program finds in its environment: where its home is, and how many sockets it was given.

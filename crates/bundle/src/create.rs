@@ -8,10 +8,19 @@ use crate::{Error, Kind, Place, Record, Result, Root, Status, console, foregroun
 use cgroup::systemd::Manager;
 use runtime::{Bond, Event, Gate, Hooks, Manner, Moment, Rootfs, Running, Start};
 use rustix::fd::OwnedFd;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The specification's version that is followed.
 pub const VERSION: &str = "1.3.0";
+
+/// Puts the caller's binary out of reach of containers, by executing it once more; see [`runtime::seal`].
+pub fn seal(
+    args: impl Iterator<Item = OsString>,
+    env: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<()> {
+    runtime::seal(args, env).map_err(from_runtime)
+}
 
 /// A container to be.
 #[derive(Debug, Default)]
@@ -135,10 +144,11 @@ impl Draft {
         bond: Bond,
         warn: &mut dyn FnMut(&str),
     ) -> Result<()> {
+        keep_capabilities()?;
         let host = bundle.groups(request.systemd.as_ref())?;
         let start = Start {
             rootfs: Rootfs::Directory(bundle.root()),
-            stdio: bundle.stdio(),
+            stdio: bundle.stdio(request.console_socket.is_none()),
             cgroups: Some(&host),
             manner: Manner {
                 bond,
@@ -272,10 +282,17 @@ impl Drop for Draft {
     }
 }
 
+/// Mounts for a user namespace are made with its ids; changing these must not cost capabilities.
+fn keep_capabilities() -> Result<()> {
+    use rustix::thread::{CapabilitiesSecureBits, set_capabilities_secure_bits};
+    set_capabilities_secure_bits(CapabilitiesSecureBits::NO_SETUID_FIXUP)
+        .at(|| "keep capabilities through changes of id".into())
+}
+
 /// Beside its place and then renamed: who finds the file finds the whole id.
 pub(crate) fn write_pid(path: &Path, pid: i32) -> Result<()> {
     let name = path.file_name().ok_or_else(|| invalid(format!("`{}` is no file", path.display())))?;
-    let mut hidden = std::ffi::OsString::from(".");
+    let mut hidden = OsString::from(".");
     hidden.push(name);
     let draft = path.with_file_name(hidden);
     std::fs::write(&draft, pid.to_string())

@@ -41,7 +41,7 @@ impl Place {
             let word = state.status.word();
             return Err(status(format!("cannot delete container {} that is not stopped: {word}", self.id())));
         }
-        record.process.map_or(Ok(()), Process::end)?;
+        record.process.map_or(Ok(()), |process| process.end(record))?;
         sys::step!("bundle.delete.ended");
         remove_group(record)?;
         record.rdt.iter().for_each(|path| drop(std::fs::remove_dir(path)));
@@ -56,9 +56,14 @@ impl Place {
 
 impl Process {
     /// Kills it and waits for its end. One that has ended is fine.
-    fn end(self) -> Result<()> {
+    fn end(self, record: &Record) -> Result<()> {
         let Some(pidfd) = self.open()? else { return Ok(()) };
         let _ = sys::signal::send(&pidfd, Signal::KILL.as_raw());
+        // What is frozen on v1 dies only when it thaws.
+        match record.group()? {
+            Some((_, group)) if group.frozen() => group.thaw().map_err(from_cgroup)?,
+            _ => {}
+        }
         let ended = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&PATIENCE));
         match ended.at(|| format!("wait for the end of process {}", self.pid))? {
             0 => Err(Error::new(Kind::Failed, format!("process {} does not end", self.pid))),

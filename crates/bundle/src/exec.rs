@@ -3,7 +3,7 @@
 use crate::config::{check_terminal, complete, place_binds, stdio};
 use crate::create::write_pid;
 use crate::error::{At, from_cgroup, from_runtime, invalid, status};
-use crate::{Kind, Made, Place, Result, State, Status, console, foreground, home, listener};
+use crate::{Error, Kind, Made, Place, Result, State, Status, console, foreground, home, listener};
 use oci::runtime::{Process, Spec};
 use runtime::{Enter, Event, Plan, Running};
 use rustix::fd::{AsFd, OwnedFd};
@@ -66,7 +66,7 @@ impl Place {
         let state = self.state()?;
         check_status(&state, exec.ignore_paused)?;
         let target = state.record.process.map_or(Ok(None), |process| process.open())?;
-        let target = target.ok_or_else(|| status("cannot exec in a stopped container"))?;
+        let target = target.ok_or_else(stopped)?;
         let mut spec = self.spec(&mut |_| {})?;
         place_binds(&mut spec, &state.record.bundle);
         let process = exec.process(&spec, warn)?;
@@ -77,11 +77,14 @@ impl Place {
         let signals = (!exec.detach).then(foreground::Signals::block).transpose()?;
         let enter = Enter {
             target: target.as_fd(),
-            stdio: stdio(spec.process().as_ref()),
+            stdio: stdio(spec.process().as_ref(), !exec.detach),
             cgroup: group.as_ref(),
             kept: exec.kept,
         };
-        let mut running = plan.enter(enter).map_err(from_runtime)?;
+        let mut running = plan.enter(enter).map_err(|error| match state.record.process {
+            Some(process) if process.lives() => from_runtime(error),
+            _ => stopped(), // meanwhile
+        })?;
         drop(target);
         let hand_over = |filter: &OwnedFd, pid| match plan.listener() {
             Some(to) => listener::hand_over(to, filter, (&state.record, state.status), pid),
@@ -99,9 +102,13 @@ impl Place {
     }
 }
 
+fn stopped() -> Error {
+    status("cannot exec in a stopped container")
+}
+
 fn check_status(state: &State, ignore_paused: bool) -> Result<()> {
     match state.status {
-        Status::Stopped | Status::Creating => Err(status("cannot exec in a stopped container")),
+        Status::Stopped | Status::Creating => Err(stopped()),
         Status::Paused if !ignore_paused => {
             Err(status("cannot exec in a paused container (use --ignore-paused to override)"))
         }

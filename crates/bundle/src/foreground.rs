@@ -8,6 +8,7 @@ use rustix::io::{Errno, read, write};
 use rustix::process::Signal;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 use sys::signal::Set;
+use sys::tty::Winsize;
 
 /// Not the container's: of our own children, of closed pipes, of Go's scheduler, and of our own faults.
 const NOT_PASSED: [Signal; 9] = [
@@ -113,15 +114,11 @@ struct Terminal {
 
 impl Terminal {
     fn new(master: OwnedFd) -> Self {
-        let terminal = Self { master, before: enter_raw(), input_open: true };
-        terminal.resize();
-        terminal
+        Self { master, before: enter_raw(), input_open: true }
     }
 
     fn resize(&self) {
-        if let Ok(size) = tcgetwinsize(rustix::stdio::stdin()) {
-            let _ = tcsetwinsize(&self.master, size);
-        }
+        let _ = size().map(|size| tcsetwinsize(&self.master, size));
     }
 
     fn pass_typed(&mut self) {
@@ -140,6 +137,11 @@ impl Drop for Terminal {
             let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Drain, before);
         }
     }
+}
+
+/// Our terminal's, if we have one.
+pub(crate) fn size() -> Option<Winsize> {
+    tcgetwinsize(rustix::stdio::stdin()).ok().filter(|size| size.ws_col > 0)
 }
 
 /// Our terminal in raw mode, if it is one: keys reach the container, Ctrl-C as well.

@@ -14,10 +14,10 @@ impl Place {
     pub fn kill(&self, signal: i32) -> Result<()> {
         let record = self.record()?;
         let is_kill = signal == Signal::KILL.as_raw();
+        self.kill_first(&record, signal)?;
         if is_kill && record.shares_pids {
             record.signal_all(Signal::KILL)?;
         }
-        self.kill_first(&record, signal)?;
         // What is frozen on v1 dies only when it thaws.
         match (is_kill, record.group()?) {
             (true, Some((_, group))) if group.frozen() => group.thaw().map_err(from_cgroup),

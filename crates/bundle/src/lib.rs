@@ -43,7 +43,7 @@ mod status;
 
 pub use cgroup::systemd::Manager;
 pub use cgroup::{Oom, OomNotice, Stats};
-pub use create::{Create, Made, VERSION};
+pub use create::{Create, Made, VERSION, seal};
 pub use error::{Error, Kind, Result};
 pub use exec::{Changes, Exec};
 pub use features::{example, features};

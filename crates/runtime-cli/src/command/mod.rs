@@ -70,7 +70,7 @@ pub(crate) struct Caller {
     pub(crate) systemd: Option<Manager>,
 }
 
-/// A command: its syntax, what is done, and the exit code when it fails.
+/// A command: its syntax, and what is done.
 struct Command {
     syntax: &'static Syntax,
     act: fn(&Typed, &Caller) -> Done,
@@ -96,6 +96,9 @@ const COMMANDS: &[Command] = &[
     Command { syntax: &about::CHECKPOINT, act: about::refuse },
     Command { syntax: &about::RESTORE, act: about::refuse },
 ];
+
+/// The commands of which a process gets into a container.
+const ENTERING: [&str; 3] = ["create", "run", "exec"];
 
 /// What may stand before the command. `--criu` and crun's `--cgroup-manager` are taken for those who pass them.
 const GLOBAL: Syntax = Syntax {
@@ -149,7 +152,13 @@ pub(crate) fn dispatch(args: Vec<OsString>) -> i32 {
 
 fn act(command: &Command, args: impl Iterator<Item = OsString>, caller: &Caller) -> Done {
     let typed = command.syntax.read(args)?;
-    if typed.help { Ok(print(&command.syntax.help())) } else { (command.act)(&typed, caller) }
+    if typed.help {
+        return Ok(print(&command.syntax.help()));
+    }
+    if ENTERING.contains(&command.syntax.name) {
+        bundle::seal(std::env::args_os(), std::env::vars_os())?;
+    }
+    (command.act)(&typed, caller)
 }
 
 fn caller(global: &Typed) -> flags::Read<Caller> {
