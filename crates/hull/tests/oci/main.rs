@@ -1,10 +1,17 @@
-//! The OCI runtime, by what a container sees of it.
+//! The OCI runtime, by what a container sees of it and an engine hears of it.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod console;
+mod container;
+mod crash;
+mod exec;
+mod hooks;
+mod life;
+mod limits;
 mod spec_bundle;
 mod spec_kernel;
 mod spec_mounts;
