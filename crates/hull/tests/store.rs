@@ -157,6 +157,44 @@ fn damaged_records_are_told_in_a_line_and_the_rest_works() {
     sandbox.assert_clean();
 }
 
+/// Which of these directories of the store are listed while something is done; inotify(7): reading a directory is an
+/// access to it.
+fn listed(sandbox: &Sandbox, names: &[&'static str], act: impl FnOnce()) -> Vec<&'static str> {
+    use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init};
+    let watch = init(CreateFlags::NONBLOCK).unwrap();
+    let watched: Vec<_> = names
+        .iter()
+        .map(|name| (add_watch(&watch, sandbox.root().join(name), WatchFlags::ACCESS).unwrap(), *name))
+        .collect();
+    act();
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 65_536];
+    let mut events = Reader::new(&watch, &mut buffer);
+    let mut found = Vec::new();
+    while let Ok(event) = events.next() {
+        // What has a name lies in the directory.
+        let own = event.file_name().is_none();
+        found.extend(watched.iter().filter(|(wd, _)| own && *wd == event.wd()).map(|(_, name)| *name));
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+#[test]
+fn a_start_does_not_look_at_what_else_there_is() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["run", "--name", "other", "bb", "true"]);
+    let all = ["containers", "images", "refs", "names", "layers"];
+    let none: [&str; 0] = [];
+    assert_eq!(listed(&sandbox, &all, || drop(sandbox.ok(&["run", "--rm", "bb", "true"]))), none);
+    assert_eq!(listed(&sandbox, &all, || drop(sandbox.ok(&["run", "--name", "kept", "bb", "true"]))), none);
+    assert_eq!(listed(&sandbox, &all, || drop(sandbox.ok(&["ps"]))), none);
+    assert_eq!(listed(&sandbox, &all, || drop(sandbox.ok(&["rm", "kept"]))), none);
+    assert_eq!(listed(&sandbox, &all, || drop(sandbox.ok(&["images"]))), ["images", "refs"]);
+    assert_eq!(listed(&sandbox, &all, || drop(sandbox.ok(&["ps", "-a"]))), ["containers"]);
+    sandbox.assert_clean();
+}
+
 /// Whether `system info` says that something works.
 fn works(info: &Value, name: &str) -> bool {
     let features = info["Features"].as_array().unwrap();
