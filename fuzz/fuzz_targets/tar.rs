@@ -83,7 +83,7 @@ fn limits() -> Limits {
         total_bytes: 1 << 20,
         ratio: 100,
         ratio_from: 1 << 16,
-        decoder_memory: 8 << 20,
+        memory: layer::Memory::of(8 << 20),
     }
 }
 
