@@ -18,7 +18,7 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
-use sys::mount::{self, FileSystem};
+use sys::mount::{self, Attributes, FileSystem};
 
 /// What becomes the container's `/`.
 #[derive(Debug)]
@@ -246,9 +246,14 @@ impl Rootfs {
     pub(crate) fn make(&self, mapped: Option<Mapped<'_>>) -> Result<(OwnedFd, Vec<OwnedFd>)> {
         match self {
             Self::Overlay(overlay) => overlay.make(mapped),
-            Self::Directory(path) => mount::clone_tree(CWD, path.as_path(), true)
-                .map(|tree| (tree, Vec::new()))
-                .map_err(|errno| refused(errno, format!("open root `{}`", path.display()))),
+            Self::Directory(path) => {
+                let failed = |errno| refused(errno, format!("open root `{}`", path.display()));
+                let tree = mount::clone_tree(rustix::fs::CWD, path.as_path(), true).map_err(failed)?;
+                // It has the host's mount for a peer: what is mounted below would be mounted on the host, too.
+                let slave = Attributes { propagation: mount::SLAVE, ..Attributes::default() };
+                mount::set_attributes(&tree, &slave, true).map_err(failed)?;
+                Ok((tree, Vec::new()))
+            }
         }
     }
 }

@@ -90,6 +90,31 @@ fn hooks_before_the_root_is_entered_find_it_at_its_place_with_all_mounts() {
 }
 
 #[test]
+fn a_root_on_a_mount_that_the_host_shares_shares_nothing() {
+    use std::process::Command;
+    let mount = |args: &[&str], container: &Container| {
+        assert!(Command::new("mount").args(args).arg(container.bundle.rootfs()).status().unwrap().success());
+    };
+    for early in [false, true] {
+        let mut container = Container::new("exec sleep 1000");
+        mount(&["--bind", container.bundle.rootfs().to_str().unwrap()], &container);
+        mount(&["--make-shared"], &container);
+        if early {
+            container.bundle.config["hooks"] = json!({"createContainer": [{"path": "/bin/true"}]});
+        }
+        container.create();
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let inside = container.bundle.rootfs().join("proc").display().to_string();
+        let started = container.call(&["start", &container.id]);
+        container.ok(&["delete", "--force", &container.id]);
+        let unmounted = Command::new("umount").arg("-R").arg(container.bundle.rootfs()).status().unwrap();
+        assert!(started.status.success() && !mounts.contains(&inside), "{mounts}");
+        assert!(unmounted.success());
+        container.assert_gone();
+    }
+}
+
+#[test]
 fn hooks_run_in_order_and_the_first_failure_ends_the_container() {
     for moment in &ALL[..3] {
         let mut container = with_hooks("echo ran > /ran");

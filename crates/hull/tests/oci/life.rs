@@ -105,7 +105,7 @@ fn errors_have_the_words_engines_look_for() {
 }
 
 #[test]
-fn a_program_that_cannot_be_executed_is_told_by_start_and_by_run() {
+fn a_program_that_cannot_be_executed_is_told_by_create_and_by_run() {
     let cases: [(&str, &str); 4] = [
         ("nosuch", "executable file not found in $PATH"),
         ("/nosuch", "no such file or directory"),
@@ -118,13 +118,25 @@ fn a_program_that_cannot_be_executed_is_told_by_start_and_by_run() {
         let output = container.run(&[]);
         assert!(output.status.code() == Some(1) && text(&output.stderr).contains(words), "{output:?}");
         container.assert_gone();
-        container.create();
-        let (code, said) = container.fails(&["start", &container.id]);
-        assert!(code == 1 && said.contains(words), "{said}");
-        container.await_status("stopped");
-        container.ok(&["delete", &container.id]);
+        let output = container.bundle_command("create", &[]).output().unwrap();
+        assert!(output.status.code() == Some(1) && text(&output.stderr).contains(words), "{output:?}");
         container.assert_gone();
     }
+}
+
+#[test]
+fn a_program_that_is_none_is_told_by_start() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut container = Container::new("");
+    std::fs::write(container.file("none"), "\u{7f}no program").unwrap();
+    std::fs::set_permissions(container.file("none"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    container.bundle.config["process"]["args"] = json!(["/none"]);
+    container.create();
+    let (code, said) = container.fails(&["start", &container.id]);
+    assert!(code == 1 && said.contains("exec format error"), "{said}");
+    container.await_status("stopped");
+    container.ok(&["delete", &container.id]);
+    container.assert_gone();
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::plan::{MemoryPlan, Plan, Sysctl};
 use crate::start::{Bond, Manner, Stdio};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::path::Path;
 use sys::proc::Procfs;
 use sys::process::Namespaces;
@@ -139,6 +139,7 @@ impl Child<'_> {
     /// Who is nobody's says that it is ready, and goes on once its maker has taken note of it.
     fn leave_maker(&self) -> Result<()> {
         let Bond::Free(gate) = &self.manner.bond else { return Ok(()) };
+        self.look_up()?;
         self.channel.send(Tag::Ready, &[]).during(Step::Gate, "its maker")?;
         self.await_maker()?;
         let Some(gate) = gate else { return Ok(()) };
@@ -216,11 +217,34 @@ impl Child<'_> {
         identity::become_user(self.plan, &self.channel, &self.manner)
     }
 
+    /// Engines want to hear at `create` of a program that is not there, or is the user's not to execute.
+    fn look_up(&self) -> Result<()> {
+        use rustix::fs::{Access, AtFlags, CWD, accessat};
+        let process = &self.plan.process;
+        let may = |candidate: &CString| match is_directory(candidate) {
+            true => Err(Errno::ISDIR),
+            false => accessat(CWD, candidate.as_c_str(), Access::EXEC_OK, AtFlags::EACCESS),
+        };
+        let tried: Vec<_> = process.candidates.iter().map(may).collect();
+        if tried.iter().any(std::result::Result::is_ok) {
+            return Ok(());
+        }
+        let denied = tried.into_iter().filter_map(std::result::Result::err).find(|errno| match *errno {
+            Errno::ISDIR => process.program.contains('/'),
+            errno => !matches!(errno, Errno::NOENT | Errno::NOTDIR),
+        });
+        Err(Failure::new(self.exec_step(), denied.unwrap_or(Errno::NOENT), &process.program))
+    }
+
+    fn exec_step(&self) -> Step {
+        if self.plan.process.program.contains('/') { Step::Exec } else { Step::ExecLookup }
+    }
+
     /// Tries each candidate as execvp(3) does: a directory without the program is passed over, one
     /// with a program that may not be executed is remembered.
     fn exec(&self) -> Failure {
         let process = &self.plan.process;
-        let step = if process.program.contains('/') { Step::Exec } else { Step::ExecLookup };
+        let step = self.exec_step();
         let mut errno = Errno::NOENT;
         for candidate in &process.candidates {
             match self.plan.process.vectors.exec(candidate) {
