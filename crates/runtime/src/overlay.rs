@@ -248,7 +248,7 @@ impl Rootfs {
             Self::Overlay(overlay) => overlay.make(mapped),
             Self::Directory(path) => {
                 let failed = |errno| refused(errno, format!("open root `{}`", path.display()));
-                let tree = mount::clone_tree(rustix::fs::CWD, path.as_path(), true).map_err(failed)?;
+                let tree = mount::clone_tree(CWD, path.as_path(), true).map_err(failed)?;
                 // It has the host's mount for a peer: what is mounted below would be mounted on the host, too.
                 let slave = Attributes { propagation: mount::SLAVE, ..Attributes::default() };
                 mount::set_attributes(&tree, &slave, true).map_err(failed)?;
