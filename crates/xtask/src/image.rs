@@ -135,7 +135,8 @@ fn write_archive(file: &Path, name: &str, layers: &[Vec<u8>]) -> std::io::Result
     archive.into_inner().map(drop)
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// SHA-256 in hexadecimal digits.
+pub(crate) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

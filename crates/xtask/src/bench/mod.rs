@@ -103,6 +103,11 @@ impl Bench {
         Contest { title, rounds, pause: Duration::ZERO }.hold(WORK, contenders)
     }
 
+    /// A trial of few rounds is content with a smaller crowd.
+    fn crowd(&self, whole: usize) -> usize {
+        (whole * self.rounds / ROUNDS as usize).clamp(10, whole)
+    }
+
     /// Fewer rounds of what takes `times` as long.
     fn rounds_of(&self, times: usize) -> usize {
         (self.rounds / times).clamp(3.min(self.rounds), 60)

@@ -187,30 +187,31 @@ fn dockers(bench: &Bench) -> Result<String, String> {
 fn crowd(bench: &Bench) -> Result<String, String> {
     bench.spec("sleep 100000")?;
     let job = |runtime: Runtime| {
-        let ids: Vec<_> = (0..CROWD).map(|number| format!("crowd{number}")).collect();
+        let ids: Vec<_> = (0..bench.crowd(CROWD)).map(|number| format!("crowd{number}")).collect();
         let timed = ids.iter().map(|id| runtime.create(id)).collect();
         let after = ids.iter().map(|id| runtime.delete(id)).collect();
         Job { timed, at_once: true, after, ..Job::default() }
     };
-    let title = format!("{CROWD} times create at once (aim: ahead)");
+    let title = format!("{} times create at once (aim: ahead)", bench.crowd(CROWD));
     bench.contest_of(&title, bench.rounds_of(20), &contenders(&ALL, job))
 }
 
 fn full(bench: &Bench) -> Result<String, String> {
     bench.spec("sleep 100000")?;
+    let many = bench.crowd(MANY);
     let crowd = RUNTIMES.into_iter().filter(|runtime| LIGHT.contains(&runtime.name));
     for runtime in crowd.filter(|runtime| !runtime.covered || has(runtime.name)) {
-        runtime.once((0..MANY).map(|number| runtime.create(&format!("many{number}"))).collect())?;
+        runtime.once((0..many).map(|number| runtime.create(&format!("many{number}"))).collect())?;
     }
     let doing = |line: fn(Runtime) -> Words| {
         contenders(&LIGHT, move |runtime: Runtime| Job { timed: vec![line(runtime)], ..Job::default() })
     };
     let state = bench.contest(
-        &format!("state among {MANY} containers"),
-        &doing(|runtime| runtime.line(&["state", &runtime.id("many500")])),
+        &format!("state among {many} containers"),
+        &doing(|runtime| runtime.line(&["state", &runtime.id("many5")])),
     )?;
     let list = bench.contest_of(
-        &format!("list of {MANY} containers (aim: ≤ 0.5 × crun)"),
+        &format!("list of {many} containers (aim: ≤ 0.5 × crun)"),
         bench.rounds_of(3),
         &doing(|runtime| runtime.line(&["list", "--format", "json"])),
     )?;

@@ -13,7 +13,11 @@ pub(super) fn group(bench: &Bench) -> Result<String, String> {
     fill(bench)?;
     let contenders = [
         Contender::new(
-            &format!("40 layers, {CONTAINERS} other containers, {IMAGES} images"),
+            &format!(
+                "40 layers, {} other containers, {} images",
+                bench.crowd(CONTAINERS),
+                bench.crowd(IMAGES)
+            ),
             hull("full", &["run", "--rm", "many:1", "true"]),
         ),
         Contender::new("1 layer, empty store", hull("store", &["run", "--rm", "bb", "true"])),
@@ -30,11 +34,12 @@ fn fill(bench: &Bench) -> Result<(), String> {
     archive(&Path::new(WORK).join("many.tar"), "many:1", &layers.0)?;
     let full = hull_at("full");
     bench.sh(&format!("{full} load -i many.tar && {full} load -i bb-image.tar"))?;
+    let images = bench.crowd(IMAGES);
     bench.sh(&format!(
-        "set -e; for i in $(seq {IMAGES}); do echo $i > one; tar -cf one.tar one; {full} import one.tar one:$i; done"
+        "set -e; for i in $(seq {images}); do echo $i > one; tar -cf one.tar one; {full} import one.tar one:$i; done"
     ))?;
     // Two at once: making them is not what is measured.
-    let half = CONTAINERS / 2;
+    let half = bench.crowd(CONTAINERS) / 2;
     bench.sh(&format!(
         "fill() {{ for i in $(seq {half}); do {full} run bb true || exit 1; done; }}; fill & fill && wait $!"
     ))

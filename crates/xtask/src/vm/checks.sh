@@ -14,6 +14,7 @@ v1)
     done ;;
 esac
 export HULL_ROOT=/var/hull
+echo # after whatever the line held
 
 is() { # name, expected, got
     if [ "$2" = "$3" ]; then echo "ok $1"; else echo "FAIL $1: expected '$2', got" $3; fi
@@ -96,6 +97,7 @@ is "a killed run takes its container along" "" "$(pidof sleep)"
 is "the store is clean" "nothing left to do" "$(hull system check)"
 is "nothing is left of the groups" "" "$(find /sys/fs/cgroup -type d -path '*hull*/*' 2>/dev/null | grep -v 'hull$')"
 
+if [ "$mode" = systemd ]; then . /systemd.sh; fi
 sync
 echo DONE
 poweroff -f

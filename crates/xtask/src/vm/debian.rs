@@ -1,5 +1,6 @@
 //! A small Debian with systemd, as a disk.
 
+use crate::image::digest;
 use crate::shell::{Done, must, sh};
 use std::path::{Path, PathBuf};
 
@@ -13,16 +14,16 @@ Description=What is tried
 After=multi-user.target dbus.service
 [Service]
 Type=oneshot
-ExecStart=/bin/busybox sh /systemd.sh
+ExecStart=/bin/busybox sh /checks.sh
 StandardOutput=file:/dev/ttyS0
 StandardError=inherit
 Environment=PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin
 ";
 
-/// Made once; a new list of packages is another disk.
+/// Made once; other packages or another service are another disk.
 pub(super) fn disk(dir: &Path) -> Result<PathBuf, String> {
-    let key = PACKAGES.replace(',', "+");
-    let disk = dir.join(format!("debian-{key}.img"));
+    let key = digest(format!("{PACKAGES}{SERVICE}").as_bytes());
+    let disk = dir.join(format!("debian-{}.img", &key[..12]));
     if !disk.exists() {
         make(dir, &disk)?;
     }
