@@ -4,7 +4,7 @@ use super::mounts::{Prepared, attach_all, open_in};
 use super::{During, Result, device};
 use crate::failure::{Failure, Step};
 use crate::plan::{FileSystemPlan, Plan};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
@@ -117,22 +117,32 @@ fn make_read_only(root: &OwnedFd, path: &str) -> rustix::io::Result<()> {
 
 /// Files are covered by the null device, directories by one empty read-only tmpfs, cloned for each further one.
 fn mask(plan: &Plan, entered: &Root) -> Result<()> {
-    let mut empty = None;
+    let (mut empty, mut null) = (None, None);
     for path in &plan.masked {
         let Some(target) = find(&entered.root, path).during(Step::Mask, path)? else { continue };
-        cover(&target, entered.null.as_ref(), &mut empty).during(Step::Mask, path)?;
+        let covered = match is_directory(&target).during(Step::Mask, path)? {
+            true => cover(&target, &mut empty, nothing),
+            false => cover(&target, &mut null, || entered.null.as_ref().ok_or(Errno::NXIO)),
+        };
+        covered.during(Step::Mask, path)?;
     }
     Ok(())
 }
 
-fn cover(target: &OwnedFd, null: Option<&OwnedFd>, empty: &mut Option<OwnedFd>) -> rustix::io::Result<()> {
-    if !FileType::from_raw_mode(fstat(target)?.st_mode).is_dir() {
-        return mount::attach(mount::clone_tree(null.ok_or(Errno::NXIO)?, c"", false)?, target);
+/// The first time the mount itself, then copies of it: before Linux 6.15 one that is attached nowhere is not copied.
+fn cover<M: AsFd>(
+    target: &OwnedFd,
+    mounted: &mut Option<M>,
+    first: impl FnOnce() -> rustix::io::Result<M>,
+) -> rustix::io::Result<()> {
+    match mounted {
+        Some(mounted) => mount::attach(mount::clone_tree(mounted, c"", false)?, target),
+        None => mount::attach(mounted.insert(first()?), target),
     }
-    match empty {
-        Some(empty) => mount::attach(mount::clone_tree(empty, c"", false)?, target),
-        None => mount::attach(empty.insert(nothing()?), target),
-    }
+}
+
+fn is_directory(target: &OwnedFd) -> rustix::io::Result<bool> {
+    Ok(FileType::from_raw_mode(fstat(target)?.st_mode).is_dir())
 }
 
 fn nothing() -> rustix::io::Result<OwnedFd> {
