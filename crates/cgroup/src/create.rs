@@ -4,7 +4,7 @@ use crate::group::{Group, kernel};
 use crate::limits::{self, Held};
 use crate::place::{Place, step_aside};
 use crate::setting::{self, Setting};
-use crate::{Cgroup, Error, Host, Kind, Mode, Result, device, files, own, realtime, v1, v2};
+use crate::{Cgroup, Error, Host, Kind, Mode, Result, device, files, own, parents, realtime, v1, v2};
 use oci::runtime::{LinuxDeviceCgroup, LinuxResources};
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -197,12 +197,17 @@ impl Cgroup {
 /// Disabling".
 fn turn_on(root: &Path, path: &Path, controllers: &[&str]) -> Result<()> {
     let below = path.strip_prefix(root).unwrap_or(path);
+    let above = below.parent().unwrap_or(below);
+    turn_on_in(root, controllers, root)?;
     let mut parent = root.to_owned();
-    for part in below.components() {
-        turn_on_in(&parent, controllers, root)?;
+    for part in above.components() {
         parent.push(part);
-        files::make_dir(&parent)
+        let made = files::make_dir(&parent)
             .map_err(|errno| kernel(errno, format!("make group `{}`", parent.display())))?;
+        if made {
+            parents::mark(&parent);
+        }
+        turn_on_in(&parent, controllers, root)?;
     }
     Ok(())
 }
