@@ -2,6 +2,7 @@
 
 use crate::bundle::{Bundle, Runtime};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 #[test]
 fn cve_2024_21626_no_working_directory_leads_to_the_host() {
@@ -44,6 +45,45 @@ fn cve_2024_21626_a_program_has_its_streams_and_no_more() {
     let said = bundle.exec(Runtime::Hull, &[], &["/bin/sh", "-c", look]);
     assert!((3..=4).contains(&open(&said.text)), "{said:?}");
     bundle.delete(Runtime::Hull);
+}
+
+/// What waits in the container for the runtime to come by: it takes hold of whatever is not busybox, and writes to it
+/// once nobody runs it.
+const AMBUSH: &str = "
+while :; do
+    for p in /proc/[0-9]*; do
+        case $(readlink $p/exe) in
+        ''|*busybox*) ;;
+        *) exec 9<$p/exe && echo caught > /caught
+           while :; do echo pwned 2>/dev/null > /proc/self/fd/9 && echo written > /written; done ;;
+        esac
+    done
+done";
+
+/// The image's program is the runtime itself, by `/proc/self/exe`: so it can be met inside.
+#[test]
+fn cve_2019_5736_the_runtime_cannot_be_overwritten_from_inside() {
+    let mut bundle = Bundle::new();
+    let runtime = bundle.host("hull-runtime");
+    std::fs::copy(env!("CARGO_BIN_EXE_hull"), &runtime).unwrap();
+    let before = std::fs::read(&runtime).unwrap();
+    let act = |bundle: &Bundle, args: &[&str]| bundle.tell_by(Command::new(&runtime), args);
+    bundle.script(AMBUSH);
+    bundle.config["process"]["noNewPrivileges"] = false.into();
+    let id = bundle.dir.file_name().unwrap().to_str().unwrap().to_owned();
+    let dir = bundle.dir.to_str().unwrap().to_owned();
+    assert_eq!(act(&bundle, &["run", "--detach", "--bundle", &dir, &id]).code, 0);
+    let end = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < end && bundle.read("caught").is_empty() {
+        act(&bundle, &["exec", &id, "/proc/self/exe", "features"]);
+        act(&bundle, &["exec", &id, "/bin/sh", "-c", "exit"]);
+    }
+    if !bundle.read("caught").is_empty() {
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert!(std::fs::read(&runtime).unwrap() == before, "the host's binary was written to");
+    assert_eq!(bundle.read("written"), "");
+    act(&bundle, &["delete", "--force", &id]);
 }
 
 #[test]

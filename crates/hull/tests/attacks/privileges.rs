@@ -85,3 +85,20 @@ fn cve_2023_25809_groups_are_read_only_without_a_cgroup_namespace() {
     }
     assert!(!is_empty(std::path::Path::new("/sys/fs/cgroup")));
 }
+
+/// On a host with systemd every mount is shared: what is mounted in one place appears in others.
+#[test]
+fn what_a_container_mounts_does_not_appear_on_the_host() {
+    let mut bundle = Bundle::new();
+    bundle.mount(json!({
+        "destination": "/shared", "type": "bind", "source": bundle.host(""), "options": ["rbind", "rw"],
+    }));
+    bundle.script("mount -t tmpfs inside /shared && mount -t tmpfs inside /bin && echo MOUNTED");
+    let mut host = std::process::Command::new("unshare");
+    // It says what it sees after the container has mounted, and while the container is there.
+    let see = "mount --make-rshared /; \"$@\"; grep -c ' tmpfs inside ' /proc/self/mountinfo";
+    host.args(["--mount", "sh", "-c", see, "sh", env!("CARGO_BIN_EXE_hull"), "runtime"]);
+    let id = bundle.dir.file_name().unwrap().to_str().unwrap();
+    let said = bundle.tell_by(host, &["run", "--bundle", bundle.dir.to_str().unwrap(), id]);
+    assert_eq!(said.text, "MOUNTED\n0\n");
+}
