@@ -3,6 +3,8 @@
 use super::container::{Container, await_that};
 use super::support::text;
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 /// A file of the container's group.
 fn held(container: &Container, controller: &str, file: &str) -> String {
@@ -94,4 +96,31 @@ fn ps_shows_the_containers_processes_as_the_host_counts_them() {
     let own: Vec<i64> = serde_json::from_str(&container.ok(&["ps", "-f", "json", &container.id])).unwrap();
     assert!(own.len() == 2 && own.contains(&container.pid()));
     assert!(container.ok(&["ps", &container.id, "-o", "pid,comm"]).contains("sleep"));
+}
+#[test]
+fn events_tell_when_memory_runs_out_and_end_with_the_container() {
+    let mut container = Container::new("read x < /go; (x=a; while :; do x=$x$x; done); exec sleep 1000");
+    container.bundle.config["linux"]["resources"] = json!({"memory": {"limit": 32 << 20, "swap": 32 << 20}});
+    let go = container.file("go");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &go,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    container.create();
+    container.ok(&["start", &container.id]);
+    let mut events = container.command(&["events", "--interval", "100ms", &container.id]);
+    let mut events = events.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(events.stdout.take().unwrap()).lines();
+    let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(first["type"], "stats");
+    std::fs::write(go, "go\n").unwrap();
+    let oom = lines.by_ref().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    assert!(oom.into_iter().any(|event| event["type"] == "oom"));
+    container.ok(&["delete", "--force", &container.id]);
+    assert!(events.wait().unwrap().success());
+    assert!(container.fails(&["events", "--interval=0s", &container.id]).1.contains("greater than 0"));
 }

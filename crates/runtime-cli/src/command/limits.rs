@@ -183,16 +183,17 @@ pub(super) fn events(typed: &Typed, caller: &Caller) -> Done {
         let left = next.saturating_duration_since(Instant::now());
         let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
         let heard = poll(&mut [PollFd::new(&notice, PollFlags::IN)], Some(&left)).unwrap_or(0) > 0;
-        match (heard, place.stats()) {
-            (_, Err(_)) => return Ok(0), // the container has ended
-            (false, Ok(_)) => {
-                tell_stats(&place)?;
-                next += interval;
-            }
-            (true, Ok(_)) => match notice.look() {
-                Oom::Gone => return Ok(0),
-                Oom::Killed(count) => (0..count).try_for_each(|_| tell(&place, "oom", None))?,
-            },
+        if place.stats().is_err() {
+            return Ok(0); // the container has ended
+        }
+        // At every turn: the kernel says that memory ran out before it has killed.
+        match notice.look() {
+            Oom::Gone => return Ok(0),
+            Oom::Killed(count) => (0..count).try_for_each(|_| tell(&place, "oom", None))?,
+        }
+        if !heard {
+            tell_stats(&place)?;
+            next += interval;
         }
     }
 }
