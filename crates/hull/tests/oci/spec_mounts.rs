@@ -48,9 +48,7 @@ fn the_root_is_read_only_when_asked_for() {
 fn a_root_without_pivot_is_a_root_too() {
     let mut bundle = Bundle::new();
     bundle.config["process"]["args"] = json!(["sh", "-c", "ls /; ls /proc/self/root/.."]);
-    let mut command = bundle.command();
-    command.arg("--no-pivot");
-    let output = command.output().unwrap();
+    let output = bundle.command_with(&["--no-pivot"], "without-pivot").output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let said = super::support::text(&output.stdout);
     assert!(said.contains("home") && !said.contains("usr"), "{said}");
