@@ -158,6 +158,16 @@ fn id_maps_of_many_lines_are_written() {
 }
 
 #[test]
+fn id_maps_are_of_ids() {
+    for (host, size) in [(4_294_967_290_u32, 100_u32), (5, 0)] {
+        let mut bundle = Bundle::with_user_namespace();
+        let more = json!({"containerID": 70_000, "hostID": host, "size": size});
+        bundle.config["linux"]["uidMappings"].as_array_mut().unwrap().push(more);
+        bundle.refuses(&["id mapping", &host.to_string()]);
+    }
+}
+
+#[test]
 fn id_maps_and_a_user_namespace_go_together() {
     let mut bundle = Bundle::new();
     bundle.config["linux"]["uidMappings"] = json!([{"containerID": 0, "hostID": 1, "size": 1}]);

@@ -153,12 +153,22 @@ pub(super) fn map_text(map: &[LinuxIdMapping]) -> String {
     })
 }
 
+/// The last id, -1, is none; see user_namespaces(7).
+fn fits(line: &LinuxIdMapping) -> bool {
+    let has_end = |first: u32| first.checked_add(line.size()).is_some();
+    line.size() > 0 && has_end(line.container_id()) && has_end(line.host_id())
+}
+
 /// The lines of an id map: (inside, host, size).
 #[derive(Debug, Default)]
 pub(crate) struct Map(Vec<(u32, u32, u32)>);
 
 impl Map {
     fn new(lines: &[LinuxIdMapping]) -> Result<Self> {
+        if let Some(line) = lines.iter().find(|line| !fits(line)) {
+            let (inside, host, size) = (line.container_id(), line.host_id(), line.size());
+            return Err(invalid(format!("id mapping {inside} {host} {size}: there are no such ids")));
+        }
         let map = Self(lines.iter().map(|line| (line.container_id(), line.host_id(), line.size())).collect());
         match map.find(0) {
             Some(_) => Ok(map),
