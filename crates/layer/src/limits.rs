@@ -42,7 +42,7 @@ impl Default for Limits {
             total_bytes: 1 << 40,
             ratio: 1000,
             ratio_from: 100 << 20,
-            memory: Memory::of(48 << 20),
+            memory: Memory::of(144 << 20),
         }
     }
 }

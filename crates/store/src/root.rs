@@ -68,13 +68,14 @@ pub enum BlobPolicy {
 pub struct Config {
     /// What becomes of layer blobs.
     pub blobs: BlobPolicy,
-    /// Bytes of memory that all decoders of one command may take together.
+    /// Bytes of memory that all decoders of one command may take together. By default what one layer of `xz -9` or
+    /// of `zstd --long=27` needs, for docker takes those; layers that need more together wait for each other.
     pub decoder_memory: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { blobs: BlobPolicy::Drop, decoder_memory: 48 << 20 }
+        Self { blobs: BlobPolicy::Drop, decoder_memory: 144 << 20 }
     }
 }
 

@@ -144,7 +144,7 @@ fn a_damaged_configuration_is_named_and_the_users_to_mend() {
     assert!(*error.kind() == Kind::Corrupt && error.hint().unwrap().contains("keep"), "{error}");
     assert_eq!(store.check(true).unwrap(), [Finding::BrokenConfig]);
     std::fs::write(dir.path("config.json"), "{\"blobs\":\"keep\"}").unwrap();
-    assert_eq!(store.config().unwrap().decoder_memory, 48 << 20, "what is left out has its default");
+    assert_eq!(store.config().unwrap().decoder_memory, 144 << 20, "what is left out has its default");
 }
 
 #[test]
