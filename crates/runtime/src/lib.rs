@@ -19,6 +19,10 @@
 //! - A failure in the child crosses as data, {step, errno, subject}, and becomes one error here.
 //! - Every mount point in the container is resolved with openat2 in its root, never as a string on
 //!   the host; what comes from the host crosses as a detached mount.
+//! - File systems are made before the root is entered, as their sources are the host's; once it is entered, no path is
+//!   looked up while the old root is still in sight.
+//! - Files of procfs are written through a procfs that was looked at (`sys::proc`), never by a path alone.
+//! - What the kernel lacks is refused before anything is made (`plan::kernel`).
 //! - If the parent dies the child dies: before its program by the end of the channel, after it by
 //!   the parent-death signal.
 
