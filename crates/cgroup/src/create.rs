@@ -217,10 +217,15 @@ fn turn_on_in(group: &Path, controllers: &[&str], root: &Path) -> Result<()> {
     let dir = files::open_dir(group).map_err(failed)?;
     let on = files::get(&dir, "cgroup.subtree_control").map_err(failed)?;
     let is_on = |name: &str| on.split_whitespace().any(|word| word == name);
-    for name in controllers.iter().filter(|name| !is_on(name)) {
+    let off: Vec<_> = controllers.iter().filter(|name| !is_on(name)).collect();
+    // The host's root may have processes and controllers; that of a cgroup namespace only looks like it.
+    if !off.is_empty() && group != root && !crate::process::of(&dir).is_empty() {
+        step_aside(group, root)?;
+    }
+    for name in off {
         let turn = || files::put(&dir, "cgroup.subtree_control", &format!("+{name}"));
         match turn() {
-            Err(Errno::BUSY) => {
+            Err(Errno::BUSY | Errno::OPNOTSUPP) => {
                 step_aside(group, root)?;
                 turn().map_err(failed)?;
             }

@@ -193,14 +193,21 @@ fn frozen_processes_stop_and_go_on() {
 }
 
 #[test]
-fn a_fork_bomb_is_frozen_and_killed() {
-    let sandbox = Sandbox::new("bomb", json!({"pids": {"limit": 200}}));
-    let mut child = sandbox.shell("f() { f | f & f; }; f 2>/dev/null; sleep 1000");
-    eventually("it grows", || sandbox.group().all_procs().len() > 20);
+fn what_forks_all_the_time_is_frozen_and_killed() {
+    let sandbox = Sandbox::new("forks", json!({"pids": {"limit": 200}}));
+    let mut child = sandbox.shell("f() { while :; do sleep 0.01 & sleep 0.01; done; }; f & f & f & f");
+    eventually("it forks", || sandbox.group().all_procs().len() > 6);
     sandbox.group().freeze().unwrap();
-    let all = sandbox.group().all_procs().len();
+    let sorted = || {
+        let mut all = sandbox.group().all_procs();
+        all.sort_unstable_by_key(|pid| pid.as_raw_nonzero());
+        all
+    };
+    let all = sorted();
     std::thread::sleep(Duration::from_millis(50));
-    assert_eq!(sandbox.group().all_procs().len(), all);
+    assert_eq!(sorted(), all);
+    sandbox.group().thaw().unwrap();
+    eventually("it goes on", || sorted() != all);
     sandbox.group().kill_all().unwrap();
     assert_eq!(sandbox.group().all_procs(), []);
     child.wait().unwrap();
@@ -356,22 +363,22 @@ fn device_rules_are_summed_up_and_changed() {
         "devices",
         rules(json!([
             {"allow": false, "access": "rwm"},
-            {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm"},
-            {"allow": false, "type": "c", "major": 10, "minor": 229, "access": "w"},
+            {"allow": true, "type": "c", "major": 1, "minor": 11, "access": "rwm"},
+            {"allow": false, "type": "c", "major": 1, "minor": 11, "access": "w"},
         ])),
     );
-    // From inside: opening /dev/fuse and /dev/full, which always is allowed.
+    // From inside: opening /dev/kmsg and /dev/full, which always is allowed.
     let opens = |how: &str| {
-        let script = format!("exec 3{how}/dev/fuse || exit 1; exec 3>/dev/full");
+        let script = format!("exec 3{how}/dev/kmsg || exit 1; exec 3>/dev/full");
         sandbox.shell(&script).wait().unwrap().success()
     };
-    if !Path::new("/dev/fuse").exists() {
-        return eprintln!("SKIP: no /dev/fuse");
+    if !Path::new("/dev/kmsg").exists() {
+        return eprintln!("SKIP: no /dev/kmsg");
     }
     assert!(opens("<"));
     assert!(!opens(">"), "the later rule took writing back");
     sandbox
-        .update(rules(json!([{"allow": true, "type": "c", "major": 10, "minor": 229, "access": "w"}])))
+        .update(rules(json!([{"allow": true, "type": "c", "major": 1, "minor": 11, "access": "w"}])))
         .unwrap();
     assert!(opens(">"));
     assert!(!opens("<"));
@@ -433,4 +440,37 @@ fn a_group_of_the_tree_is_handed_over() {
     let owner = |file: &str| std::fs::metadata(tree.path.join(file)).unwrap().uid();
     assert_eq!((owner(""), owner("cgroup.procs"), owner("cgroup.subtree_control")), (12_345, 12_345, 12_345));
     assert_eq!(owner("cgroup.freeze"), 0);
+}
+
+#[test]
+fn below_a_group_that_was_handed_over_the_caller_steps_aside() {
+    // In a process of its own, as above.
+    const ALONE: &str = "HULL_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let mut alone = Command::new(std::env::current_exe().unwrap());
+        let name = "tests::below_a_group_that_was_handed_over_the_caller_steps_aside";
+        assert!(alone.args(["--exact", name]).env(ALONE, "1").status().unwrap().success());
+        return;
+    }
+    let host = Host::probe().unwrap();
+    if !host.has_v2("hugetlb") {
+        return eprintln!("SKIP: the cgroup2 tree has no controller that could be turned on");
+    }
+    let root = host.tree().unwrap();
+    let _ = files::put(files::open_dir(&root).unwrap(), "cgroup.subtree_control", "+hugetlb");
+    let Some(service) = tree_group("service") else { return };
+    rustix::fs::setxattr(&service.path, "user.delegate", b"1", rustix::fs::XattrFlags::empty()).unwrap();
+    let before = root
+        .join(crate::own::path_of(&crate::own::of(None).unwrap(), None).unwrap().strip_prefix("/").unwrap());
+    files::put(&service.dir, "cgroup.procs", "0").unwrap();
+    let limits = json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 4 << 20}]});
+    let made = host.create(Path::new("inner"), &read(limits)).unwrap();
+    let path = made.tree().unwrap().path.clone();
+    let own = crate::own::of(None).unwrap();
+    let own = crate::own::path_of(&own, None).unwrap().to_owned();
+    made.remove().unwrap();
+    files::put(files::open_dir(&before).unwrap(), "cgroup.procs", "0").unwrap();
+    files::remove_dir(&service.path.join("hull.self")).unwrap();
+    assert_eq!(path, service.path.join("inner"), "below, not beside");
+    assert!(own.ends_with("hull.self"), "{own:?}");
 }

@@ -32,6 +32,9 @@ fn cve_2025_31133_masks_are_the_hosts_null_device() {
 #[test]
 #[ignore = "an oracle"]
 fn oracle_cve_2025_31133_on_runc() {
+    if !Runtime::Runc.is_there() {
+        return eprintln!("SKIP: no runc");
+    }
     let bundle = false_null();
     bundle.run(Runtime::Runc);
     assert!(bundle.read("seen").contains("decoy"), "Debian's runc withstood");
@@ -65,6 +68,9 @@ fn cve_2025_52565_a_terminal_is_not_mounted_through_a_link() {
 #[test]
 #[ignore = "an oracle"]
 fn oracle_cve_2025_52565_on_runc() {
+    if !Runtime::Runc.is_there() {
+        return eprintln!("SKIP: no runc");
+    }
     let (made, said) = false_console().run_on_terminal(Runtime::Runc);
     assert!(said.contains("FALLEN"), "Debian's runc withstood: {made:?} {said}");
 }
@@ -116,6 +122,9 @@ fn cve_2025_52881_settings_are_written_to_the_kernel_alone() {
 #[test]
 #[ignore = "an oracle"]
 fn oracle_cve_2025_52881_on_runc() {
+    if !Runtime::Runc.is_there() {
+        return eprintln!("SKIP: no runc");
+    }
     assert!(is_diverted(&changing(), Runtime::Runc, 400), "Debian's runc withstood");
 }
 
@@ -147,6 +156,9 @@ fn cve_2019_16884_a_volume_over_proc_is_refused() {
 #[test]
 #[ignore = "an oracle"]
 fn oracle_cve_2019_16884_on_crun() {
+    if !Runtime::Crun.is_there() {
+        return eprintln!("SKIP: no crun");
+    }
     let said = over_proc("bind").run(Runtime::Crun);
     assert!(said.has("untouched") && said.has("RAN"), "Debian's crun withstood: {said:?}");
 }
