@@ -122,7 +122,7 @@ fn many_commands_at_once_on_one_container() {
     for child in all {
         let output = child.wait_with_output().unwrap();
         let said = text(&output.stderr);
-        let fine = ["does not exist", "not running", "stopped", "137", "no such process"];
+        let fine = ["does not exist", "not running", "stopped", "137", "No such process"];
         assert!(
             output.status.success() || said.is_empty() || fine.iter().any(|word| said.contains(word)),
             "{said}"
