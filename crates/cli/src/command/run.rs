@@ -12,6 +12,7 @@ use std::path::PathBuf;
 /// Runs a container in the foreground; the exit code is its program's.
 pub(crate) fn run(typed: &Typed, caller: &Caller) -> edge::Done {
     let request = request(typed, caller)?;
+    engine::run::seal(&request, std::env::args_os(), std::env::vars_os())?;
     let engine = caller.engine()?;
     let host = engine::run::HostStreams {
         input: rustix::stdio::stdin(),

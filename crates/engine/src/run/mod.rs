@@ -23,6 +23,7 @@ use crate::request::{Pull, RunRequest, StreamsRequest, UserNamespace};
 use fault::Context;
 use runtime::{Exited, Manner, Overlay, Plan, Rootfs, Start, Status};
 use rustix::fd::BorrowedFd;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use store::{ContainerId, Exit, Held, Image};
 
@@ -40,6 +41,19 @@ pub struct HostStreams<'a> {
 impl<'a> HostStreams<'a> {
     fn all(&self) -> [BorrowedFd<'a>; 3] {
         [self.input, self.output, self.error]
+    }
+}
+
+/// Puts the caller's binary out of reach of a container whose root may be the host's, by executing it once more; see
+/// [`runtime::seal`]. Root of a range of hull's own cannot write to it anyway.
+pub fn seal(
+    request: &RunRequest,
+    args: impl Iterator<Item = OsString>,
+    env: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<()> {
+    match request.isolation.userns {
+        UserNamespace::Auto if !request.isolation.privileged => Ok(()),
+        _ => runtime::seal(args, env).map_err(from_runtime),
     }
 }
 

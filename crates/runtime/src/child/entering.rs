@@ -1,6 +1,6 @@
 //! From the runtime's namespaces into those of a container that is there.
 
-use super::{Child, During, Result, identity, streams};
+use super::{Child, During, Result, hide, identity, streams};
 use crate::channel::Tag;
 use crate::failure::Step;
 use rustix::fd::{BorrowedFd, OwnedFd};
@@ -53,9 +53,4 @@ impl Child<'_> {
             .during(Step::Console, "/")?;
         streams::terminal(self.plan, &root, &self.stdio, &self.channel)
     }
-}
-
-fn hide() -> Result<()> {
-    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).during(Step::Identity, "hidden")
 }

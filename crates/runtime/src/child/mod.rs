@@ -67,6 +67,7 @@ impl Child<'_> {
         if self.channel.receive().during(Step::Receive, "the parent's word")?.is_none() {
             sys::process::exit_now(125); // the parent died: nobody is left to tell
         }
+        hide()?;
         rustix::process::umask(rustix::fs::Mode::empty()); // until the program's
         self.make_namespaces()?;
         let prepared = mounts::prepare(self.plan, self.groups)?;
@@ -280,6 +281,13 @@ fn set_time_offsets(text: &str) -> rustix::io::Result<()> {
     set_dumpable_behavior(DumpableBehavior::Dumpable)?;
     Procfs::mounted()?.write("self/timens_offsets", text)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
+}
+
+/// From whoever is in the container's pid namespace already: not even its root may look into this process's memory or
+/// at its descriptors (CVE-2016-9962).
+fn hide() -> Result<()> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).during(Step::Identity, "hidden")
 }
 
 fn is_directory(path: &CStr) -> bool {
