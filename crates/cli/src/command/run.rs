@@ -11,8 +11,10 @@ use std::path::PathBuf;
 
 /// Runs a container in the foreground; the exit code is its program's.
 pub(crate) fn run(typed: &Typed, caller: &Caller) -> edge::Done {
-    let request = request(typed, caller)?;
-    engine::run::seal(&request, std::env::args_os(), std::env::vars_os())?;
+    let program = program();
+    let (args, env) = (std::env::args_os(), std::env::vars_os());
+    engine::run::seal(&userns(typed)?, typed.is_on("privileged"), program.clone(), args, env)?;
+    let request = RunRequest { program, ..request(typed, caller)? };
     let engine = caller.engine()?;
     let host = engine::run::HostStreams {
         input: rustix::stdio::stdin(),
@@ -22,6 +24,16 @@ pub(crate) fn run(typed: &Typed, caller: &Caller) -> edge::Done {
     Ok(engine.run(&request, host, &mut edge::warn)?.code)
 }
 
+/// Where hull lies; a sealed one was told.
+fn program() -> PathBuf {
+    let told = std::env::var_os(engine::run::PROGRAM).map(PathBuf::from);
+    told.or_else(|| std::env::current_exe().ok()).unwrap_or_default()
+}
+
+fn userns(typed: &Typed) -> Read<request::UserNamespace> {
+    Ok(typed.parsed("userns", str::parse)?.unwrap_or_default())
+}
+
 /// What the words mean.
 pub(crate) fn request(typed: &Typed, caller: &Caller) -> Read<RunRequest> {
     let (image, command) = typed.words.split_first().ok_or_else(|| Mistake::new("an image is missing"))?;
@@ -29,6 +41,7 @@ pub(crate) fn request(typed: &Typed, caller: &Caller) -> Read<RunRequest> {
         image: image.clone(),
         command: command.to_vec(),
         name: typed.filled("name").map(str::to_owned),
+        program: PathBuf::new(),
         platform: typed.parsed_filled("platform", str::parse)?,
         pull: typed.parsed("pull", str::parse)?.unwrap_or_default(),
         remove: typed.is_on("rm"),
@@ -157,7 +170,7 @@ fn isolation(typed: &Typed) -> Read<IsolationRequest> {
         privileged: typed.is_on("privileged"),
         cap_add: list("cap-add"),
         cap_drop: list("cap-drop"),
-        userns: typed.parsed("userns", str::parse)?.unwrap_or_default(),
+        userns: userns(typed)?,
         pid: typed.parsed("pid", str::parse)?.unwrap_or_default(),
         ipc: typed.parsed("ipc", str::parse)?.unwrap_or_default(),
         uts: typed.parsed("uts", str::parse)?.unwrap_or_default(),

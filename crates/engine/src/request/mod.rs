@@ -67,6 +67,8 @@ pub struct RunRequest {
     pub pull: Pull,
     /// `--rm`
     pub remove: bool,
+    /// hull's own program on the host: what `--init` runs.
+    pub program: PathBuf,
     /// `--cidfile`: written with the full id once the container exists; must not exist before.
     pub cidfile: Option<PathBuf>,
     /// `--pidfile`: written with the host pid of the first process.

@@ -71,7 +71,6 @@ impl Engine {
         let uname = rustix::system::uname();
         let hostname = uname.nodename().to_string_lossy();
         let etc = self.etc_paths(&id);
-        let init = std::env::current_exe().or_err(Kind::Failed, || "find hull's own program".into())?;
         let facts = Facts {
             id: &id.to_string(),
             user: &user,
@@ -81,7 +80,7 @@ impl Engine {
             capabilities: bounding_set(),
             hostname: &hostname,
             etc: &etc,
-            init: &init,
+            init: &request.program,
             apparmor: None,
             selinux: None,
             joined: &joined.paths,

@@ -44,17 +44,23 @@ impl<'a> HostStreams<'a> {
     }
 }
 
+/// The environment variable that tells a sealed program where it lies; unset, it lies where the kernel says.
+pub const PROGRAM: &str = "HULL_PROGRAM";
+
 /// Puts the caller's binary out of reach of a container whose root may be the host's, by executing it once more; see
-/// [`runtime::seal`]. Root of a range of hull's own cannot write to it anyway.
+/// [`runtime::seal`]. Root of a range of hull's own cannot write to it anyway. To be called before anything that can
+/// be read only once is read.
 pub fn seal(
-    request: &RunRequest,
+    userns: &UserNamespace,
+    privileged: bool,
+    program: PathBuf,
     args: impl Iterator<Item = OsString>,
     env: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<()> {
-    match request.isolation.userns {
-        UserNamespace::Auto if !request.isolation.privileged => Ok(()),
-        _ => runtime::seal(args, env).map_err(from_runtime),
+    if *userns == UserNamespace::Auto && !privileged {
+        return Ok(());
     }
+    runtime::seal(args, env.chain([(PROGRAM.into(), program.into())])).map_err(from_runtime)
 }
 
 /// How a foreground run ended.

@@ -9,7 +9,7 @@
 use engine::Engine;
 use std::path::PathBuf;
 
-/// A store of its own, gone with it.
+/// A store of its own that grants 48 MiB of memory, gone with it.
 pub struct Place {
     pub dir: PathBuf,
     pub engine: Engine,
@@ -18,7 +18,8 @@ pub struct Place {
 impl Place {
     pub fn new(test: &str) -> Self {
         let dir = PathBuf::from(format!("/var/tmp/hull-engine-{test}-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::create_dir_all(dir.join("root")).unwrap();
+        std::fs::write(dir.join("root/config.json"), "{\"decoder_memory\": 50331648}").unwrap();
         let engine = Engine::open(&dir.join("root"), &dir.join("run")).unwrap();
         Self { dir, engine }
     }

@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn sizes_have_units() {
         let cases =
-            [("-1", -1), ("0", 0), ("512", 512), ("1k", 1024), ("1.5m", 1_572_864), ("2GiB", 2 << 30)];
+            [("-1", -1_i64), ("0", 0), ("512", 512), ("1k", 1024), ("1.5m", 1_572_864), ("2GiB", 2 << 30)];
         for (text, size) in cases {
             assert_eq!(bytes(text), Some(size.into()), "{text}");
         }
