@@ -67,12 +67,13 @@ impl Place {
 impl Process {
     /// The process with this id at this moment.
     pub(crate) fn of(pid: i32) -> rustix::io::Result<Self> {
-        Ok(Self { pid, born: stat(pid)?.1 })
+        Ok(Self { pid, born: stat(pid)?.born })
     }
 
-    /// Does it live? A zombie does not.
+    /// Does it live? A zombie does not, nor does the first process of a pid namespace that has ended and waits for
+    /// somebody on the host to reap what was put into the namespace from there.
     pub(crate) fn lives(self) -> bool {
-        stat(self.pid).is_ok_and(|(state, born)| born == self.born && !matches!(state, b'Z' | b'X'))
+        stat(self.pid).is_ok_and(|stat| stat.born == self.born && stat.lives)
     }
 
     /// A descriptor of this process and no other; none once it has ended.
@@ -87,19 +88,31 @@ impl Process {
     }
 }
 
-/// State and time of birth of a process, see proc_pid_stat(5).
-fn stat(pid: i32) -> rustix::io::Result<(u8, u64)> {
+/// What is asked of proc_pid_stat(5).
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    lives: bool,
+    /// In ticks since boot.
+    born: u64,
+}
+
+/// PF_EXITING of linux/sched.h.
+const EXITING: u32 = 4;
+
+fn stat(pid: i32) -> rustix::io::Result<Stat> {
     let file = openat(CWD, format!("/proc/{pid}/stat"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     parse_stat(&read_whole(file, 1023)?).ok_or(Errno::PROTO)
 }
 
 /// The name in parentheses may contain anything, also parentheses.
-fn parse_stat(bytes: &[u8]) -> Option<(u8, u64)> {
+fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     let end = bytes.iter().rposition(|&byte| byte == b')')?;
     let text = std::str::from_utf8(bytes.get(end + 2..)?).ok()?;
     let mut fields = text.split(' ');
     let state = *fields.next()?.as_bytes().first()?;
-    Some((state, fields.nth(18)?.trim_end().parse().ok()?))
+    let flags: u32 = fields.nth(5)?.parse().ok()?;
+    let born = fields.nth(12)?.trim_end().parse().ok()?;
+    Some(Stat { lives: !matches!(state, b'Z' | b'X') && flags & EXITING == 0, born })
 }
 
 #[cfg(test)]
@@ -117,7 +130,9 @@ mod tests {
     #[test]
     fn a_hostile_name_moves_no_field() {
         let line = b"12 (a) Z 1) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20\n";
-        assert_eq!(parse_stat(line), Some((b'S', 4711)));
+        assert_eq!(parse_stat(line), Some(Stat { lives: false, born: 4711 }), "flags 6: it is exiting");
+        let line = b"12 (a) S 1 2 3 4 5 4194560 7 8 9 10 11 12 13 14 15 16 17 18 4711 20\n";
+        assert_eq!(parse_stat(line), Some(Stat { lives: true, born: 4711 }));
         assert_eq!(parse_stat(b"12 (x"), None);
         assert_eq!(parse_stat(b"12 (x)"), None);
     }

@@ -99,8 +99,8 @@ impl Engine {
 
     /// Mounts an overlay on a draft in the store, and looks whether what is written into it comes where it should.
     fn stacks(&self) -> bool {
-        let Ok(shared) = self.store.share() else { return false };
-        // A store that cannot be written says nothing about its file system.
+        // A store that is not there yet, or cannot be written, says nothing about its file system.
+        let Ok(shared) = self.store.share() else { return overlay_is_known() };
         let Ok(draft) = self.store.draft_layer(&shared) else { return overlay_is_known() };
         stack_in(draft.dir()).is_ok_and(|works| works)
     }

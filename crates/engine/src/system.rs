@@ -81,7 +81,8 @@ fn file_system(path: &std::path::Path) -> String {
         (0x2FC1_2FC1, "zfs"),
         (0xF2F5_2010, "f2fs"),
     ];
-    let magic = statfs(path).map_or(0, |stat| stat.f_type as u64);
+    // Where nothing is kept yet, it will be on what is above.
+    let magic = path.ancestors().find_map(|path| statfs(path).ok()).map_or(0, |stat| stat.f_type as u64);
     known
         .iter()
         .find(|(number, _)| *number == magic)

@@ -120,6 +120,10 @@ impl Engine {
         if name.digest().is_some() {
             return Err(Error::new(Kind::Invalid, "refusing to create a tag with a digest reference"));
         }
+        if name.familiar_name() == "sha256" {
+            let why = "refusing to create an ambiguous tag using digest algorithm as name";
+            return Err(Error::new(Kind::Invalid, why));
+        }
         let _shared = self.store.share().map_err(from_store)?;
         let image = self.store.resolve(image).map_err(from_store)?;
         self.store.tag(image.id(), &name.with_default_tag()).map(drop).map_err(from_store)

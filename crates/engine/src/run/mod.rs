@@ -21,7 +21,7 @@ use crate::Engine;
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
 use crate::request::{Pull, RunRequest, StreamsRequest, UserNamespace};
 use fault::Context;
-use runtime::{Exited, Manner, Overlay, Plan, Rootfs, Start, Status};
+use runtime::{Exited, Manner, Overlay, Plan, Rootfs, Start};
 use rustix::fd::BorrowedFd;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -210,7 +210,7 @@ impl Engine {
         id: ContainerId,
     ) -> Result<Outcome> {
         let code = failure.as_ref().map_or(exited.status.code(), crate::exit_code);
-        let oom_killed = exited.oom_killed && exited.status != Status::Code(0);
+        let oom_killed = exited.oom_killed;
         let exit = Exit {
             code,
             oom: oom_killed,
