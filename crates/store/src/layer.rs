@@ -6,6 +6,7 @@ use crate::id::unique;
 use crate::root::{Shared, Store};
 use oci::{DiffId, Digest};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -175,10 +176,21 @@ impl Store {
     /// Removes a layer that [`Store::layer`] would not trust, to make room for a good one. One that is in
     /// use stays: containers may be running on it.
     fn clear_doubtful(&self, diff_id: &DiffId) -> Result<()> {
-        if self.layer(diff_id)?.is_none() && !self.names_layer(diff_id)? {
+        if !self.is_doubtful(diff_id)? {
+            return Ok(());
+        }
+        // Another may have put a good one there since: whoever removes looks again alone.
+        let _refs = self.lock_refs(FlockOperation::LockExclusive)?;
+        if self.is_doubtful(diff_id)? {
             self.discard(&dir_of(diff_id))?;
         }
         Ok(())
+    }
+
+    /// There, not to be trusted, and of nothing that is known. What is not there is no doubt: it may appear.
+    fn is_doubtful(&self, diff_id: &DiffId) -> Result<bool> {
+        let there = disk::open_dir(self.root(), &dir_of(diff_id)).is_ok();
+        Ok(there && self.layer(diff_id)?.is_none() && !self.names_layer(diff_id)?)
     }
 
     /// Whether its record can be read.
