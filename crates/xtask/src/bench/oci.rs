@@ -125,9 +125,7 @@ const LIGHT: [&str; 2] = ["hull-runtime", "crun"];
 fn three(bench: &Bench) -> Result<String, String> {
     bench.spec("true")?;
     let job = |runtime: Runtime| {
-        let line = |command: &[&str]| runtime.line(command);
-        let timed =
-            vec![runtime.create("three"), line(&["start", "three"]), line(&["delete", "--force", "three"])];
+        let timed = vec![runtime.create("three"), runtime.start("three"), runtime.delete("three")];
         Job { timed, ..Job::default() }
     };
     bench.contest("create, start, delete (aim: ≤ 0.5 × crun, ≤ 0.15 × runc)", &contenders(&ALL, job))
