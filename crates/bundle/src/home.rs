@@ -24,7 +24,7 @@ fn passwd(root: &OwnedFd) -> Option<String> {
     let file = openat2(root, "etc/passwd", flags, Mode::empty(), resolve).ok()?;
     let stat = fstat(&file).ok()?;
     let plain = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() && stat.st_size <= MOST;
-    let bytes = plain.then(|| crate::place::read_whole(&file, stat.st_size as usize).ok())??;
+    let bytes = plain.then(|| sys::file::read_whole(&file, stat.st_size as usize).ok())??;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -5,7 +5,7 @@ use crate::root::absent;
 use crate::{Record, Result, Root};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, openat, renameat, unlinkat};
-use rustix::io::{Errno, read, retry_on_intr, write};
+use rustix::io::{Errno, retry_on_intr, write};
 
 const RECORD: &str = "state.json";
 const RECORD_DRAFT: &str = ".state.json";
@@ -120,7 +120,7 @@ impl Place {
     fn read(&self, name: &str) -> rustix::io::Result<Vec<u8>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&self.dir, name, flags, Mode::empty())?;
-        read_whole(&file, fstat(&file)?.st_size as usize)
+        sys::file::read_whole(&file, fstat(&file)?.st_size as usize)
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> rustix::io::Result<()> {
@@ -136,20 +136,4 @@ fn write_whole(file: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
         bytes = &bytes[written..];
     }
     Ok(())
-}
-
-/// The rest of a file that is probably of this size.
-pub(crate) fn read_whole(file: impl AsFd, size: usize) -> rustix::io::Result<Vec<u8>> {
-    let mut bytes = vec![0; size + 1];
-    let mut filled = 0;
-    loop {
-        match retry_on_intr(|| read(&file, &mut bytes[filled..]))? {
-            0 => break bytes.truncate(filled),
-            length => filled += length,
-        }
-        if filled == bytes.len() {
-            bytes.resize(filled * 2, 0);
-        }
-    }
-    Ok(bytes)
 }

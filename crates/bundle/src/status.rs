@@ -1,7 +1,6 @@
 //! What a container is doing, as the kernel tells it.
 
 use crate::error::At;
-use crate::place::read_whole;
 use crate::record::Process;
 use crate::{Place, Record, Result};
 use rustix::fd::OwnedFd;
@@ -101,7 +100,7 @@ const EXITING: u32 = 4;
 
 fn stat(pid: i32) -> rustix::io::Result<Stat> {
     let file = openat(CWD, format!("/proc/{pid}/stat"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    parse_stat(&read_whole(file, 1023)?).ok_or(Errno::PROTO)
+    parse_stat(&sys::file::read_whole(file, 1023)?).ok_or(Errno::PROTO)
 }
 
 /// The name in parentheses may contain anything, also parentheses.

@@ -4,7 +4,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{
     Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, accessat, mkdirat, open, openat, unlinkat,
 };
-use rustix::io::{Errno, Result, read, write};
+use rustix::io::{Errno, Result, write};
 use std::path::Path;
 
 /// Opens a group.
@@ -45,14 +45,7 @@ pub(crate) fn put(dir: impl AsFd, file: &str, value: &str) -> Result<()> {
 /// Reads a whole small file.
 pub(crate) fn get(dir: impl AsFd, file: &str) -> Result<String> {
     let file = openat(dir, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let mut text = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        match read(&file, &mut buffer)? {
-            0 => return Ok(String::from_utf8_lossy(&text).into_owned()),
-            length => text.extend(&buffer[..length]),
-        }
-    }
+    sys::file::read_whole(file, 4095).map(|text| String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Does a file exist?

@@ -28,7 +28,7 @@ struct Part {
 
 /// In an order the kernel accepts.
 const PARTS: [Part; 9] = [
-    Part { v1: "cpuset", v2: "cpuset", old: v1::cpuset, new: v2::cpuset },
+    Part { v1: "cpuset", v2: "cpuset", old: cpuset, new: cpuset },
     Part { v1: "cpu", v2: "cpu", old: v1::cpu, new: v2::cpu },
     Part { v1: "memory", v2: "memory", old: v1::memory, new: v2::memory },
     Part { v1: "pids", v2: "pids", old: pids, new: pids },
@@ -94,7 +94,16 @@ fn unified(host: &Host, file: &str, value: &str) -> Result<Setting> {
     Ok(v2::unified(file, value))
 }
 
-/// `pids.max`, which v1 and v2 have alike; less than 0 is no limit. 0 would let no process be born: it is 1,
+/// `cpuset.cpus` and `cpuset.mems`, which v1 and v2 have alike.
+fn cpuset(resources: &LinuxResources, _: &Held, to: &mut Vec<Setting>) -> Result<()> {
+    let Some(cpu) = resources.cpu() else { return Ok(()) };
+    let list = |list: &Option<String>| list.clone().filter(|list| !list.is_empty());
+    to.extend(list(cpu.cpus()).map(|list| Setting::new("cpuset", "cpuset.cpus", list, Shown::List)));
+    to.extend(list(cpu.mems()).map(|list| Setting::new("cpuset", "cpuset.mems", list, Shown::List)));
+    Ok(())
+}
+
+/// `pids.max`, likewise; less than 0 is no limit. 0 would let no process be born: it is 1,
 /// as runc and systemd have it.
 fn pids(resources: &LinuxResources, _: &Held, to: &mut Vec<Setting>) -> Result<()> {
     let text = |limit: i64| if limit < 0 { "max".into() } else { limit.max(1).to_string() };

@@ -8,14 +8,6 @@ use oci::runtime::{LinuxBlockIo, LinuxResources, LinuxThrottleDevice};
 /// Controllers a group has whatever the limits: they account, tell of OOM, stop fork bombs and guard devices.
 pub(crate) const ALWAYS: [&str; 5] = ["memory", "cpu", "cpuacct", "pids", "devices"];
 
-pub(crate) fn cpuset(resources: &LinuxResources, _: &Held, to: &mut Vec<Setting>) -> Result<()> {
-    let Some(cpu) = resources.cpu() else { return Ok(()) };
-    let list = |list: &Option<String>| list.clone().filter(|list| !list.is_empty());
-    to.extend(list(cpu.cpus()).map(|list| Setting::new("cpuset", "cpuset.cpus", list, Shown::List)));
-    to.extend(list(cpu.mems()).map(|list| Setting::new("cpuset", "cpuset.mems", list, Shown::List)));
-    Ok(())
-}
-
 pub(crate) fn cpu(resources: &LinuxResources, _: &Held, to: &mut Vec<Setting>) -> Result<()> {
     let Some(cpu) = resources.cpu() else { return Ok(()) };
     let mut set = |file: &str, value: Option<i64>| {

@@ -12,14 +12,6 @@ fn unsupported(what: &str) -> Result<()> {
     Err(Error::new(Kind::Unsupported, format!("{what} needs cgroup v1, this host has v2")))
 }
 
-pub(crate) fn cpuset(resources: &LinuxResources, _: &Held, to: &mut Vec<Setting>) -> Result<()> {
-    let Some(cpu) = resources.cpu() else { return Ok(()) };
-    let list = |list: &Option<String>| list.clone().filter(|list| !list.is_empty());
-    to.extend(list(cpu.cpus()).map(|list| Setting::new("cpuset", "cpuset.cpus", list, Shown::List)));
-    to.extend(list(cpu.mems()).map(|list| Setting::new("cpuset", "cpuset.mems", list, Shown::List)));
-    Ok(())
-}
-
 pub(crate) fn cpu(resources: &LinuxResources, held: &Held, to: &mut Vec<Setting>) -> Result<()> {
     let Some(cpu) = resources.cpu() else { return Ok(()) };
     if cpu.realtime_runtime().is_some_and(|us| us != 0) || cpu.realtime_period().is_some_and(|us| us != 0) {

@@ -65,7 +65,7 @@ impl Gate {
             Err(errno) => return Err(failed(errno)),
         }
         fcntl_setfl(&word, OFlags::empty()).map_err(failed)?;
-        let said = read_to_end(&word).map_err(failed)?;
+        let said = sys::file::read_whole(&word, 1023).map_err(failed)?;
         sys::step!("runtime.gate.opened");
         Self::remove(&dir);
         match said.as_slice() {
@@ -107,17 +107,6 @@ impl Gate {
 /// The gate from outside; ENXIO where nobody waits.
 fn knock(dir: impl AsFd) -> rustix::io::Result<OwnedFd> {
     openat(dir, GATE, OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
-}
-
-fn read_to_end(file: impl AsFd) -> rustix::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 1024];
-    loop {
-        match retry_on_intr(|| read(&file, &mut buffer))? {
-            0 => return Ok(bytes),
-            length => bytes.extend(&buffer[..length]),
-        }
-    }
 }
 
 #[cfg(test)]

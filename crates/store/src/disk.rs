@@ -6,7 +6,7 @@ use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, fchmod, fchown, fstat, fsync, ftruncate, mkdirat, openat, renameat,
 };
 use rustix::fs::{FlockOperation, Gid, RenameFlags, Stat, Uid, flock, renameat_with, statat, unlinkat};
-use rustix::io::{Errno, pread, pwrite, read};
+use rustix::io::{Errno, pread, pwrite};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -37,23 +37,7 @@ pub(crate) fn make_dir(at: impl AsFd, path: &str, mode: u32) -> Sys<()> {
 /// The whole of a small file.
 pub(crate) fn read_file(at: impl AsFd, path: &str) -> Sys<Vec<u8>> {
     let file = openat(at, path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-    read_to_end(&file)
-}
-
-/// The whole of an open file from its position.
-pub(crate) fn read_to_end(file: impl AsFd) -> Sys<Vec<u8>> {
-    let mut bytes = vec![0; 8192];
-    let mut filled = 0;
-    loop {
-        match read(&file, &mut bytes[filled..])? {
-            0 => break bytes.truncate(filled),
-            count => filled += count,
-        }
-        if filled == bytes.len() {
-            bytes.resize(filled * 2, 0);
-        }
-    }
-    Ok(bytes)
+    sys::file::read_whole(&file, 8191)
 }
 
 /// The whole of an open file from its start, leaving its position alone.

@@ -9,6 +9,7 @@
 //! prints, allocates global state or reads the environment.
 
 pub mod bpf;
+pub mod file;
 pub mod landlock;
 pub mod link;
 pub mod mount;
