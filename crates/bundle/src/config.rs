@@ -142,13 +142,14 @@ pub(crate) fn complete(process: &mut Process, listened: u16, root: Option<&rusti
     process.set_env(Some(env));
 }
 
-/// Where the bundle names no group, one of the container's name.
+/// Where the bundle names no group, one of the container's name; who is not root has room for it only near its own.
 fn place_cgroup(spec: &mut Spec, request: &Create) {
     let Some(mut linux) = spec.linux().clone() else { return };
     if linux.cgroups_path().as_ref().is_none_or(|path| path.as_os_str().is_empty()) {
         let path = match request.systemd {
             Some(_) => format!(":hull:{}", request.id).into(),
-            None => Path::new("/hull-runtime").join(&request.id),
+            None if rustix::process::geteuid().is_root() => Path::new("/hull-runtime").join(&request.id),
+            None => format!("hull-runtime-{}", request.id).into(),
         };
         linux.set_cgroups_path(Some(path));
         spec.set_linux(Some(linux));

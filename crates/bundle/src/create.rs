@@ -49,6 +49,8 @@ pub struct Create {
     pub keep: bool,
     /// The systemd that makes its groups.
     pub systemd: Option<Manager>,
+    /// May it go without groups that are refused? Unless it is said: where its maker is not the host's root.
+    pub rootless: Option<bool>,
     /// The caller's sd_notify socket, which the program is to reach, see sd_notify(3).
     pub notify: Option<PathBuf>,
 }
@@ -144,12 +146,11 @@ impl Draft {
         bond: Bond,
         warn: &mut dyn FnMut(&str),
     ) -> Result<()> {
-        keep_capabilities()?;
-        let host = bundle.groups(request.systemd.as_ref())?;
+        let host = bundle.groups(request.systemd.as_ref(), request.rootless)?;
         let start = Start {
             rootfs: Rootfs::Directory(bundle.root()),
             stdio: bundle.stdio(request.console_socket.is_none()),
-            cgroups: Some(&host),
+            cgroups: host.as_ref(),
             manner: Manner {
                 bond,
                 kept: request.kept,
@@ -212,6 +213,9 @@ impl Draft {
         let pid = self.running().pid().as_raw_nonzero().get();
         let process = Process::of(pid).at(|| format!("look at process {pid}"))?;
         self.record.process = Some(process);
+        if self.running().cgroup().is_none() {
+            self.record.cgroup = None;
+        }
         self.record.groups = self.running().cgroup().map(cgroup::Cgroup::paths).unwrap_or_default();
         self.record.rdt = self.running().rdt().map(|rdt| rdt.paths().to_vec()).unwrap_or_default();
         self.place().put_record(&self.record)?;
@@ -280,13 +284,6 @@ impl Drop for Draft {
             let _ = place.remove();
         }
     }
-}
-
-/// Mounts for a user namespace are made with its ids; changing these must not cost capabilities.
-fn keep_capabilities() -> Result<()> {
-    use rustix::thread::{CapabilitiesSecureBits, set_capabilities_secure_bits};
-    set_capabilities_secure_bits(CapabilitiesSecureBits::NO_SETUID_FIXUP)
-        .at(|| "keep capabilities through changes of id".into())
 }
 
 /// Beside its place and then renamed: who finds the file finds the whole id.

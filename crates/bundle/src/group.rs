@@ -6,6 +6,7 @@ use crate::{Place, Record, Result, Status};
 use cgroup::systemd::{Driver, Manager, Value, from_annotations};
 use cgroup::{Cgroup, Host, OomNotice, Stats};
 use oci::runtime::LinuxResources;
+use runtime::Caller;
 
 impl Record {
     /// The group and the host's hierarchies; none where the container has none.
@@ -21,12 +22,26 @@ impl Record {
 }
 
 impl Bundle {
-    /// The host's control groups, and who makes the container's.
-    pub(crate) fn groups(&self, systemd: Option<&Manager>) -> Result<Host> {
+    /// The host's control groups, and who makes the container's. None where there are none, and it may do without.
+    pub(crate) fn groups(&self, systemd: Option<&Manager>, rootless: Option<bool>) -> Result<Option<Host>> {
         let annotations = self.spec.annotations().iter().flatten();
         let asked = if systemd.is_some() { from_annotations(annotations) } else { Ok(Vec::new()) };
-        host(systemd, asked.map_err(from_cgroup)?)
+        let caller = Caller::now();
+        let optional = rootless.unwrap_or(caller != Caller::Root);
+        match host(systemd, asked.map_err(from_cgroup)?) {
+            Err(_) if optional && systemd.is_none() && !self.asks_limits() => Ok(None),
+            host => host.map(|host| Some(for_caller(if optional { host.optional() } else { host }, caller))),
+        }
     }
+
+    fn asks_limits(&self) -> bool {
+        let asked = self.spec.linux().as_ref().and_then(|linux| linux.resources().clone());
+        asked.is_some_and(|mut asked| asked.set_devices(None) != &mut LinuxResources::default())
+    }
+}
+
+fn for_caller(host: Host, caller: Caller) -> Host {
+    if caller == Caller::Root { host } else { host.without_devices() }
 }
 
 fn host(systemd: Option<&Manager>, properties: Vec<(String, Value)>) -> Result<Host> {
@@ -75,7 +90,7 @@ impl Place {
         self.lock()?;
         let state = self.living("cannot update a stopped container")?;
         let (host, group) = self.group_of(&state)?;
-        host.update(&group, resources).map_err(from_cgroup)
+        for_caller(host, Caller::now()).update(&group, resources).map_err(from_cgroup)
     }
 
     /// Changes its share of caches and memory bandwidth, a line of resctrl's `schemata` each.
@@ -104,10 +119,15 @@ impl Place {
         self.group_of(&self.record()?)?.1.oom_notice().map_err(from_cgroup)
     }
 
-    /// Its processes, as the host counts them; those of groups below as well.
+    /// Its processes, as the host counts them; those of groups below as well. Of a container without a group, those of
+    /// its pid namespace.
     pub fn processes(&self) -> Result<Vec<i32>> {
-        let Some((_, group)) = self.record()?.group()? else { return Ok(Vec::new()) };
-        let mut pids: Vec<_> = group.all_procs().iter().map(|pid| pid.as_raw_nonzero().get()).collect();
+        let state = self.state()?;
+        let mut pids = match (state.record.group()?, state.pid) {
+            (Some((_, group)), _) => group.all_procs().iter().map(|pid| pid.as_raw_nonzero().get()).collect(),
+            (None, Some(pid)) if !state.record.shares_pids => beside(pid),
+            (None, first) => first.into_iter().collect(),
+        };
         pids.sort_unstable();
         Ok(pids)
     }
@@ -120,4 +140,13 @@ impl Place {
     fn group_of(&self, record: &Record) -> Result<(Host, Cgroup)> {
         record.group()?.ok_or_else(|| status(format!("container `{}` has no cgroup", self.id())))
     }
+}
+
+/// All in the pid namespace of a process, as far as the caller may see them.
+fn beside(pid: i32) -> Vec<i32> {
+    let namespace = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let Some(wanted) = namespace(pid) else { return vec![pid] };
+    let names = std::fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let pids = names.filter_map(|name| name.to_str()?.parse().ok());
+    pids.filter(|&one| namespace(one).as_ref() == Some(&wanted)).collect()
 }

@@ -4,7 +4,7 @@
 //! nothing. The runtime-spec's operations (runtime.md) are its functions.
 //!
 //! ```text
-//! ROOT/                       /run/hull-runtime, or --root
+//! ROOT/                       /run/hull-runtime, $XDG_RUNTIME_DIR/hull-runtime, or --root
 //! └ ID/                       locked (flock) by whoever changes the container
 //!   ├ config.json             the bundle's, as it was at create
 //!   ├ state.json              Record: pid and its time of birth, bundle, cgroup …; written beside, then renamed
@@ -50,4 +50,5 @@ pub use features::{example, features};
 pub use place::Place;
 pub use record::Record;
 pub use root::Root;
+pub use runtime::Caller;
 pub use status::{State, Status};

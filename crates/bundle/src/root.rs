@@ -47,9 +47,7 @@ impl Root {
         let path = self.0.join(id);
         let mode = Mode::RWXU | Mode::XGRP | Mode::XOTH;
         let made = match mkdirat(CWD, &path, mode) {
-            Err(Errno::NOENT) => std::fs::create_dir_all(&self.0)
-                .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
-                .and_then(|()| mkdirat(CWD, &path, mode)),
+            Err(Errno::NOENT) => self.make_all().and_then(|()| mkdirat(CWD, &path, mode)),
             other => other,
         };
         match made {
@@ -62,6 +60,17 @@ impl Root {
         let place = Place::new(self.clone(), id, dir);
         place.lock()?;
         Ok(place)
+    }
+
+    /// The sticky bit keeps what is below from those who tidy up, see file-hierarchy(7) and the XDG base directories.
+    fn make_all(&self) -> rustix::io::Result<()> {
+        use rustix::process::geteuid;
+        std::fs::create_dir_all(&self.0)
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        match geteuid().is_root() {
+            true => Ok(()),
+            false => rustix::fs::chmodat(CWD, &self.0, Mode::RWXU | Mode::SVTX, rustix::fs::AtFlags::empty()),
+        }
     }
 
     /// Where the container will find its sd_notify socket, if the caller has one.

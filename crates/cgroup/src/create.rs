@@ -18,23 +18,30 @@ impl Host {
     /// it over (`Delegate=`): the caller then moves into a leaf. With systemd's driver it is `slice:prefix:name`.
     ///
     /// # Errors
-    /// [`Kind::InUse`] where a group is there already and has processes.
+    /// [`Kind::InUse`] where a group is there already and has processes; [`Kind::Denied`] where the caller may not, and
+    /// a limit needs it or groups are not [`optional`](Host::optional). What is left without any
+    /// [is absent](Cgroup::is_absent).
     pub fn create(&self, path: &Path, resources: &LinuxResources) -> Result<Cgroup> {
         if let Some(driver) = self.driver() {
             return driver.create(self, path, resources);
         }
         let place = Place::of(path)?;
-        let rules = resources.devices().as_deref().unwrap_or_default();
-        device::check(rules, self.mode() != Mode::V2)?;
+        let rules = self.rules(resources)?;
         let settings = limits::settings(self, resources, &Held::default())?;
         let mut draft = Draft::new(self, &place, true);
         match self.mode() {
-            Mode::V2 => draft.make_tree(&place, self.tree_wanted(&settings)?)?,
+            Mode::V2 => draft.make_the_tree(&place, &settings)?,
             _ => draft.make_old(&place, &settings)?,
         }
         draft.made.hold(&settings)?;
         draft.made.hold_devices(rules, true)?;
         Ok(draft.keep())
+    }
+
+    /// The device rules, as far as they are held.
+    pub(crate) fn rules<'a>(&self, resources: &'a LinuxResources) -> Result<&'a [LinuxDeviceCgroup]> {
+        let rules = resources.devices().as_deref().filter(|_| self.holds_devices()).unwrap_or_default();
+        device::check(rules, self.mode() != Mode::V2).map(|()| rules)
     }
 
     /// The groups of a process that systemd put into a unit, with the limits; those that systemd does not make are
@@ -117,7 +124,10 @@ impl<'a> Draft<'a> {
                 }
                 Some(hierarchy) => {
                     let path = place.old(&hierarchy.name, &hierarchy.path);
-                    self.make(&hierarchy.name, path, &hierarchy.path)?;
+                    match self.make(&hierarchy.name, path, &hierarchy.path) {
+                        Err(error) if !is_asked && self.may_do_without(&error) => {}
+                        made => made?,
+                    }
                 }
             }
         }
@@ -129,6 +139,30 @@ impl<'a> Draft<'a> {
         }
         tree.retain(|name| *name != "cgroup");
         self.make_tree(place, tree)
+    }
+
+    fn may_do_without(&self, error: &Error) -> bool {
+        self.host.is_optional() && *error.kind() == Kind::Denied
+    }
+
+    /// v2's only group, if there must be one.
+    fn make_the_tree(&mut self, place: &Place, settings: &[Setting]) -> Result<()> {
+        let made = self.make_tree(place, self.host.tree_wanted(settings)?).and_then(|()| self.check_way());
+        match made {
+            Err(error) if settings.is_empty() && self.may_do_without(&error) => {
+                self.undo();
+                Ok(())
+            }
+            made => made,
+        }
+    }
+
+    /// May the caller put its child there? See cgroup-v2.rst, "Delegation Containment".
+    fn check_way(&self) -> Result<()> {
+        match (self.host.is_optional(), self.host.tree(), self.made.tree()) {
+            (true, Some(root), Some(group)) => crate::place::check_way(&root, &group.path),
+            _ => Ok(()),
+        }
     }
 
     fn make_tree(&mut self, place: &Place, controllers: Vec<&str>) -> Result<()> {
@@ -155,6 +189,12 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    fn undo(&mut self) {
+        for group in self.made.groups.drain(..).filter(|group| group.new) {
+            let _ = files::remove_dir(&group.path);
+        }
+    }
+
     fn keep(mut self) -> Cgroup {
         let groups = std::mem::take(&mut self.made.groups);
         Cgroup { mode: self.made.mode, groups, freezer: self.made.freezer.take(), seat: None, driver: None }
@@ -163,9 +203,7 @@ impl<'a> Draft<'a> {
 
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
-        for group in self.made.groups.iter().filter(|group| group.new) {
-            let _ = files::remove_dir(&group.path);
-        }
+        self.undo();
     }
 }
 

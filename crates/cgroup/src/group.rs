@@ -70,7 +70,9 @@ impl Cgroup {
             openat(&group.dir, file, flags | OFlags::CLOEXEC, FileMode::empty())
                 .map_err(|errno| kernel(errno, format!("open `{file}` of `{}`", group.path.display())))
         };
+        let is_fetched = self.driver.as_ref().is_some_and(Driver::is_users);
         match (self.mode, self.groups.as_slice()) {
+            _ if is_fetched => Ok(Entry::Tasks(Vec::new())),
             (Mode::V2, [group]) => open(group, ".", OFlags::RDONLY | OFlags::DIRECTORY).map(Entry::Born),
             (_, groups) => {
                 // The tree takes no single thread.
@@ -78,6 +80,20 @@ impl Cgroup {
                 let tasks = groups.iter().map(|group| open(group, file(group), OFlags::WRONLY));
                 tasks.collect::<Result<_>>().map(Entry::Tasks)
             }
+        }
+    }
+
+    /// Is there no group at all? See [`Host::optional`](crate::Host::optional).
+    pub fn is_absent(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Lets a user's systemd move a process in that was not born there: between the caller's own group and the unit's lie
+    /// groups of root's. The process must still have the caller's ids.
+    pub fn fetch(&self, pid: Pid) -> Result<()> {
+        match self.driver.as_ref().filter(|driver| driver.is_users()) {
+            Some(driver) => driver.attach(self, pid),
+            None => Ok(()),
         }
     }
 

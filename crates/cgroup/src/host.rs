@@ -47,6 +47,8 @@ pub struct Host {
     root: PathBuf,
     hierarchies: Vec<Hierarchy>,
     driver: Option<Driver>,
+    holds_devices: bool,
+    optional: bool,
 }
 
 impl Host {
@@ -66,7 +68,7 @@ impl Host {
         };
         let kind = |path: &Path| statfs(path).map(|found| found.f_type as u64);
         if kind(root).map_err(failed)? == CGROUP2 {
-            return Ok(Self { mode: Mode::V2, root: root.to_owned(), hierarchies: Vec::new(), driver: None });
+            return Ok(Self::of(Mode::V2, root, Vec::new()));
         }
         let names = files::open_dir(root).and_then(files::directories).map_err(failed)?;
         let is_hybrid = names.iter().any(|name| name == UNIFIED) && kind(&root.join(UNIFIED)) == Ok(CGROUP2);
@@ -80,17 +82,36 @@ impl Host {
         if hierarchies.is_empty() {
             return Err(Error::new(Kind::Unsupported, format!("no control groups at `{}`", root.display())));
         }
-        Ok(Self {
-            mode: if is_hybrid { Mode::Hybrid } else { Mode::V1 },
-            root: root.to_owned(),
-            hierarchies,
-            driver: None,
-        })
+        Ok(Self::of(if is_hybrid { Mode::Hybrid } else { Mode::V1 }, root, hierarchies))
+    }
+
+    fn of(mode: Mode, root: &Path, hierarchies: Vec<Hierarchy>) -> Self {
+        let root = root.to_owned();
+        Self { mode, root, hierarchies, driver: None, holds_devices: true, optional: false }
     }
 
     /// The same host, whose groups systemd makes.
     pub fn under_systemd(self, driver: Driver) -> Self {
         Self { driver: Some(driver), ..self }
+    }
+
+    /// The same for who is not the host's root: device rules are nobody else's to set. In a user namespace nothing needs
+    /// them, as no device can be made there.
+    pub fn without_devices(self) -> Self {
+        Self { holds_devices: false, ..self }
+    }
+
+    /// The same for who may do without: groups that are refused, and of which no limit is asked, are left out.
+    pub fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
+
+    pub(crate) fn holds_devices(&self) -> bool {
+        self.holds_devices
+    }
+
+    pub(crate) fn is_optional(&self) -> bool {
+        self.optional
     }
 
     pub(crate) fn driver(&self) -> Option<&Driver> {

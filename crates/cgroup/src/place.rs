@@ -57,6 +57,16 @@ fn start(root: &Path, own: Option<&Path>) -> PathBuf {
     if own.is_dir() { own } else { root.to_owned() }
 }
 
+/// May the caller move a process of its own group into this one: is it allowed to in the group that both are below?
+pub(crate) fn check_way(root: &Path, group: &Path) -> Result<()> {
+    let all = own::of(None)?;
+    let own = start(root, own::path_of(&all, None));
+    let common = own.ancestors().find(|above| group.starts_with(above)).unwrap_or(root);
+    rustix::fs::access(common.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).map_err(|errno| {
+        crate::group::kernel(errno, format!("move from `{}` to `{}`", own.display(), group.display()))
+    })
+}
+
 /// Was this group handed over to us, and what is above it not?
 fn is_delegated(group: &Path) -> bool {
     let mut value = [0u8; 1];

@@ -4,7 +4,7 @@ use crate::create::absent;
 use crate::group::Group;
 use crate::limits::{self, Held};
 use crate::setting::{self, Before};
-use crate::{Cgroup, Error, Host, Kind, Mode, Result, device, files, realtime};
+use crate::{Cgroup, Error, Host, Kind, Result, files, realtime};
 use oci::runtime::LinuxResources;
 
 impl Host {
@@ -14,8 +14,7 @@ impl Host {
     /// [`Kind::Unsupported`] where a limit needs a controller in which the container has no group: it cannot be
     /// joined later. [`Kind::Refused`] where a limit of memory would be below what is used.
     pub fn update(&self, cgroup: &Cgroup, resources: &LinuxResources) -> Result<()> {
-        let rules = resources.devices().as_deref().unwrap_or_default();
-        device::check(rules, self.mode() != Mode::V2)?;
+        let rules = self.rules(resources)?;
         let settings = limits::settings(self, resources, &cgroup.held())?;
         cgroup.check_usage(resources)?;
         realtime::make_room(cgroup, &settings)?;

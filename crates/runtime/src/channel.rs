@@ -42,6 +42,8 @@ pub(crate) enum Tag {
     Proceed,
     /// From the child: all is mounted, the root is not entered.
     Prepared,
+    /// From whoever makes mounts for an ordinary caller: a line for the user.
+    Warning,
 }
 
 /// One end.
@@ -158,6 +160,7 @@ impl Tag {
             Self::Ready,
             Self::Proceed,
             Self::Prepared,
+            Self::Warning,
         ];
         all.into_iter().find(|tag| *tag as u8 == number)
     }

@@ -4,12 +4,18 @@
 //! parent's they work even for the user namespace. One attach replaces a bind for each node. The
 //! parent's file system ids are the container's root's meanwhile, so that all of it belongs to that
 //! root without a map of ids, which tmpfs has only since Linux 6.3.
+//!
+//! Where the parent is root of a user namespace only, it may make none either: the host's are bound, and what the
+//! specification says of their modes and owners is the host's matter then.
 
+use crate::caller::Caller;
 use crate::child::make_file_system;
 use crate::plan::{Datum, DevicePlan, FileSystemPlan, Plan, Source, may_make};
-use crate::{Result, refused};
+use crate::{Error, Kind, Result, refused};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, mkdirat, mknodat, statat, symlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, Uid, chownat, fstat, mkdirat, mknodat, statat, symlinkat,
+};
 use rustix::io::Errno;
 use std::path::Path;
 use sys::mount::{self, clone_tree};
@@ -28,7 +34,7 @@ pub(crate) const LINKS: [(&str, &str); 6] = [
 const DIRECTORIES: [&str; 3] = ["pts", "shm", "mqueue"];
 
 /// A detached `/dev`, if the plan has one. If it is to be read-only, the child makes it so at its end.
-pub(crate) fn make(plan: &Plan) -> Result<Option<OwnedFd>> {
+pub(crate) fn make(plan: &Plan, caller: Caller) -> Result<Option<OwnedFd>> {
     let tmpfs = plan.mounts.iter().find_map(|mount| match &mount.source {
         Source::Dev(tmpfs) => Some((tmpfs, mount.attach.own.set & !mount::RDONLY)),
         _ => None,
@@ -36,7 +42,7 @@ pub(crate) fn make(plan: &Plan) -> Result<Option<OwnedFd>> {
     let Some((tmpfs, attributes)) = tmpfs else { return Ok(None) };
     let _umask = Umask::clear();
     let dev = make_file_system(tmpfs, attributes).map_err(|errno| refused(errno, "mount `/dev`".into()))?;
-    fill(&dev, plan).map_err(|(errno, name)| refused(errno, format!("make `/dev/{name}`")))?;
+    fill(&dev, plan, caller).map_err(|(errno, name)| refused(errno, format!("make `/dev/{name}`")))?;
     Ok(Some(dev))
 }
 
@@ -56,9 +62,9 @@ impl Drop for Umask {
 }
 
 /// Nodes that the child is to bind where it may make none itself: on one file system, and a clone for each.
-pub(crate) fn make_outer(plan: &Plan) -> Result<Vec<OwnedFd>> {
-    let outer: Vec<_> = plan.outer_devices().collect();
-    if outer.is_empty() || may_make(&plan.namespaces) {
+pub(crate) fn make_outer(plan: &Plan, caller: Caller) -> Result<Vec<OwnedFd>> {
+    let outer: Vec<_> = plan.outer_devices(caller).collect();
+    if outer.is_empty() || may_make(&plan.namespaces) || !caller.makes_nodes() {
         return Ok(Vec::new());
     }
     let _umask = Umask::clear();
@@ -72,9 +78,31 @@ pub(crate) fn make_outer(plan: &Plan) -> Result<Vec<OwnedFd>> {
     (0..outer.len()).map(|number| clone_tree(&shelf, number.to_string(), false).map_err(failed)).collect()
 }
 
+/// The host's own nodes, where none can be made. A fifo can.
+pub(crate) fn hosts(plan: &Plan, caller: Caller) -> Result<Vec<OwnedFd>> {
+    if caller.makes_nodes() {
+        return Ok(Vec::new());
+    }
+    plan.outer_devices(caller).filter(|device| device.kind != FileType::Fifo).map(hosts_node).collect()
+}
+
+fn hosts_node(device: &DevicePlan) -> Result<OwnedFd> {
+    let failed = |errno| {
+        let what =
+            format!("bind the host's `{}`, as a user namespace makes no devices", device.path.display());
+        Error::new(Kind::Unsupported, what).caused_by(errno)
+    };
+    let node = clone_tree(CWD, device.path.as_path(), false).map_err(failed)?;
+    let stat = fstat(&node).map_err(failed)?;
+    match device.is_same(FileType::from_raw_mode(stat.st_mode), stat.st_rdev) {
+        true => Ok(node),
+        false => Err(failed(Errno::NXIO)),
+    }
+}
+
 type Failed = (Errno, String);
 
-fn fill(dev: &OwnedFd, plan: &Plan) -> std::result::Result<(), Failed> {
+fn fill(dev: &OwnedFd, plan: &Plan, caller: Caller) -> std::result::Result<(), Failed> {
     for (target, name) in LINKS {
         symlinkat(target, dev, name).map_err(|errno| (errno, name.to_owned()))?;
     }
@@ -86,7 +114,7 @@ fn fill(dev: &OwnedFd, plan: &Plan) -> std::result::Result<(), Failed> {
         mknodat(dev, "console", FileType::RegularFile, mode, 0)
             .map_err(|errno| (errno, "console".to_owned()))?;
     }
-    for device in &plan.devices {
+    for device in plan.devices.iter().filter(|_| caller.makes_nodes()) {
         if let Ok(name) = device.path.strip_prefix("/dev") {
             extra(plan, dev, device, name).map_err(|errno| (errno, name.display().to_string()))?;
         }

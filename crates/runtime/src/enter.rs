@@ -1,5 +1,6 @@
 //! One more process for a container that is there.
 
+use crate::caller::Caller;
 use crate::channel::Channel;
 use crate::child::Child;
 use crate::plan::Plan;
@@ -31,28 +32,36 @@ impl Plan {
     ///
     /// The caller enters the container's pid namespace for all children it makes from now on.
     pub fn enter(&self, enter: Enter<'_>) -> Result<Running> {
+        let caller = Caller::now();
         self.check_kernel()?;
+        // The child hides at once, and is then no business of an ordinary caller's; it inherits its maker's score.
+        let inherits = caller == Caller::Ordinary;
+        if inherits {
+            self.set_oom_score(rustix::process::getpid())?;
+        }
         let (ours, theirs) = Channel::pair().map_err(|errno| refused(errno, "make a channel".into()))?;
-        let entry = enter.cgroup.map(cgroup::Cgroup::entry).transpose().map_err(|cause| {
-            crate::Error::new(crate::Kind::Cgroup, "enter the container's cgroup").caused_by(cause)
-        })?;
+        let entry = enter.cgroup.map(cgroup::Cgroup::entry).transpose().map_err(enter_error)?;
         let namespaces = self.namespaces.all();
         let rest = self.enter_for_children(enter.target, namespaces)?;
-        let Enter { target, stdio, kept, .. } = enter;
+        let Enter { target, stdio, kept, cgroup } = enter;
         let manner = Manner { kept, bond: Bond::Free(None), ..Manner::default() };
-        let child = Child { plan: self, stdio, channel: theirs, entry, groups: &[], manner };
+        let child = Child { plan: self, stdio, channel: theirs, entry, groups: &[], manner, caller };
         let (pid, pidfd, ours) = bear(ours, child, target, rest)?;
         let warnings = self.warnings.iter().cloned().chain(self.missing_capabilities()).collect();
         let running =
             Running { pid, pidfd, channel: Some(ours), held: Vec::new(), cgroup: None, rdt: None, warnings };
-        match self.settle(&running) {
+        let settled = if inherits { Ok(()) } else { self.set_oom_score(running.pid) };
+        match settled.and_then(|()| self.settle(&running, cgroup)) {
             Ok(()) => Ok(running),
             Err(error) => Err(give_up(running, error)),
         }
     }
 
-    fn settle(&self, running: &Running) -> Result<()> {
+    fn settle(&self, running: &Running, group: Option<&cgroup::Cgroup>) -> Result<()> {
         self.set_limits(running.pid)?;
+        if let Some(group) = group {
+            group.fetch(running.pid).map_err(enter_error)?;
+        }
         if let Some(cpus) = &self.process.affinity.initial {
             sched_setaffinity(Some(running.pid), cpus)
                 .map_err(|errno| refused(errno, "set `process.execCPUAffinity.initial`".into()))?;
@@ -79,6 +88,10 @@ impl Plan {
         }
         .map_err(|errno| refused(errno, "join the container's pid namespace".into()))
     }
+}
+
+fn enter_error(cause: cgroup::Error) -> crate::Error {
+    crate::Error::new(crate::Kind::Cgroup, "enter the container's cgroup").caused_by(cause)
 }
 
 fn bear(

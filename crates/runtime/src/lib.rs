@@ -28,13 +28,16 @@
 
 mod aside;
 mod bind;
+mod caller;
 mod channel;
 mod child;
 mod dev;
 mod enter;
 mod failure;
+mod furnish;
 mod gate;
 mod hook;
+mod ids;
 mod listener;
 mod netdev;
 mod overlay;
@@ -44,6 +47,7 @@ mod running;
 mod seal;
 mod start;
 
+pub use caller::Caller;
 pub use enter::Enter;
 pub use gate::Gate;
 pub use hook::{Hooks, Moment};

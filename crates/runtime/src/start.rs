@@ -1,14 +1,16 @@
 //! The parent's side of a start.
 
+use crate::caller::Caller;
 use crate::channel::{Channel, Tag};
 use crate::child::{AFTER_MAP, Child};
 use crate::failure::Failure;
+use crate::furnish::{Furniture, Inside};
 use crate::gate::Gate;
 use crate::hook::Hooks;
-use crate::overlay::{Mapped, Rootfs, as_root_of, hold};
+use crate::overlay::{Mapped, Rootfs, hold};
 use crate::plan::{Join, Plan};
 use crate::running::Running;
-use crate::{Error, Kind, Result, dev, refused};
+use crate::{Error, Kind, Result, refused};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
@@ -73,21 +75,22 @@ impl Plan {
     /// its file system ids (SECBIT_NO_SETUID_FIXUP); the child's are its own again. On an error
     /// nothing is left; [`Kind::NotMappable`] means the same plan without id maps may work.
     pub fn start(&self, start: Start<'_>) -> Result<Running> {
+        let caller = Caller::now();
         self.check_kernel()?;
+        self.check_caller(caller)?;
         let cgroup = self.make_cgroup(start.cgroups)?;
         let (ours, theirs) = Channel::pair().map_err(|errno| refused(errno, "make a channel".into()))?;
         let entry = cgroup.as_ref().map(|made| made.entry()).transpose();
-        let entry = entry
-            .map_err(|cause| Error::new(Kind::Cgroup, "enter the container's cgroup").caused_by(cause))?;
+        let entry = entry.map_err(|cause| cgroup_error("enter the container's cgroup", cause))?;
         let groups = cgroup.as_ref().map(cgroup::Cgroup::mounts).unwrap_or_default();
         let Start { rootfs, stdio, manner, .. } = start;
-        let child = Child { plan: self, stdio, channel: theirs, entry, groups: &groups, manner };
+        let child = Child { plan: self, stdio, channel: theirs, entry, groups: &groups, manner, caller };
         let (pid, pidfd, ours) = self.bear(ours, child)?;
         sys::step!("runtime.start.cloned");
         let warnings = self.warnings.iter().cloned().chain(self.missing_capabilities()).collect();
         let mut running =
             Running { pid, pidfd, channel: Some(ours), held: Vec::new(), cgroup, rdt: None, warnings };
-        match self.furnish(&mut running, &rootfs) {
+        match self.furnish(&mut running, &rootfs, caller) {
             Ok(()) => Ok(running),
             Err(error) => Err(give_up(running, error)),
         }
@@ -95,9 +98,14 @@ impl Plan {
 
     fn make_cgroup(&self, host: Option<&cgroup::Host>) -> Result<Option<cgroup::Cgroup>> {
         let (Some(host), Some(path)) = (host, &self.cgroup) else { return Ok(None) };
-        let made = host.create(path, &self.resources);
-        made.map(Some).map_err(|cause| {
-            Error::new(Kind::Cgroup, format!("make cgroup `{}`", path.display())).caused_by(cause)
+        host.create(path, &self.resources).map(|made| (!made.is_absent()).then_some(made)).map_err(|cause| {
+            let denied = *cause.kind() == cgroup::Kind::Denied;
+            let error = cgroup_error(format!("make cgroup `{}`", path.display()), cause);
+            if denied {
+                error.with_hint("without root, limits need a group that was handed over to the caller")
+            } else {
+                error
+            }
         })
     }
 
@@ -119,57 +127,65 @@ impl Plan {
         }
     }
 
-    fn furnish(&self, running: &mut Running, rootfs: &Rootfs) -> Result<()> {
-        running.held.extend(hold(&running.pidfd));
-        self.keep_capabilities()?;
+    fn furnish(&self, running: &mut Running, rootfs: &Rootfs, caller: Caller) -> Result<()> {
+        let mount = Self::mount_namespace(running, caller)?;
+        self.keep_capabilities(caller)?;
         let channel = running.channel.as_ref().ok_or_else(|| Error::new(Kind::Kernel, "no channel"))?;
-        let userns = self.map_ids(running.pid, running.pidfd.as_fd())?;
+        let userns = self.map_ids(running.pid, running.pidfd.as_fd(), caller)?;
         self.set_limits(running.pid)?;
+        self.set_oom_score(running.pid)?;
         running.rdt = self.rdt.as_ref().map(|plan| crate::rdt::Rdt::enter(plan, running.pid)).transpose()?;
+        if let Some(cgroup) = &running.cgroup {
+            cgroup.fetch(running.pid).map_err(|cause| cgroup_error("enter the container's cgroup", cause))?;
+        }
         // A child that died has said why: that is heard below, EPIPE here says less.
         told(channel.send(Tag::Mapped, &[]))?;
         self.place(channel, running.pid)?;
         let (uid, gid) = self.host_ids_of_root(running.pid);
         if let (Some(cgroup), true) = (&running.cgroup, self.hands_over_groups()) {
-            let handed = cgroup.delegate(rustix::process::Uid::from_raw(uid));
-            handed.map_err(|cause| Error::new(Kind::Cgroup, "hand the cgroup over").caused_by(cause))?;
+            hand_over(cgroup, uid, caller)?;
         }
         let mapped = userns.as_ref().map(|userns| Mapped { userns: userns.as_fd(), uid, gid });
-        let (root, held) = rootfs.make(mapped)?;
+        let Furniture { mounts, held, warnings } = match (caller, mapped, &mount) {
+            (Caller::Ordinary, Some(Mapped { userns, .. }), Some(mount)) => {
+                self.furniture_inside(rootfs, Inside { user: userns, mount: mount.as_fd() })?
+            }
+            _ => self.furniture(rootfs, mapped, caller)?,
+        };
+        running.warnings.extend(warnings);
         running.held.extend(held);
-        let mut sent = vec![root];
-        sent.extend(as_root_of(mapped, || dev::make(self))?);
-        sent.extend(self.binds(mapped, &mut running.warnings)?);
-        sent.extend(as_root_of(mapped, || dev::make_outer(self))?);
-        let borrowed: Vec<BorrowedFd<'_>> = sent.iter().map(AsFd::as_fd).collect();
+        let borrowed: Vec<BorrowedFd<'_>> = mounts.iter().map(AsFd::as_fd).collect();
         sys::step!("runtime.start.mounts-made");
         told(channel.send_mounts(&borrowed))?;
-        running.held.extend(sent);
-        running.held.extend(userns);
+        running.held.extend(mounts.into_iter().chain(userns).chain(mount));
         Ok(())
     }
 
-    fn map_ids(&self, pid: Pid, pidfd: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    /// The container's, to be held; an ordinary caller needs it to make mounts in, and must open it before the child
+    /// hides.
+    fn mount_namespace(running: &Running, caller: Caller) -> Result<Option<OwnedFd>> {
+        if caller != Caller::Ordinary {
+            return Ok(hold(&running.pidfd));
+        }
+        namespace(running.pid, running.pidfd.as_fd(), NamespaceOf::Mount)
+            .map(Some)
+            .map_err(|errno| refused(errno, "open the container's mount namespace".into()))
+    }
+
+    fn map_ids(&self, pid: Pid, pidfd: BorrowedFd<'_>, caller: Caller) -> Result<Option<OwnedFd>> {
         if !self.namespaces.has_user() {
             return Ok(None);
         }
-        if let Some((uids, gids)) = &self.namespaces.id_maps {
-            write_proc(pid, "uid_map", uids)?;
-            write_proc(pid, "gid_map", gids)?;
-        }
-        sys::process::namespace_of(pidfd, NamespaceOf::User)
-            .or_else(|_| {
-                let path = format!("/proc/{}/ns/user", pid.as_raw_nonzero());
-                open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            })
+        self.write_id_maps(pid, caller)?;
+        namespace(pid, pidfd, NamespaceOf::User)
             .map(Some)
             .map_err(|errno| refused(errno, "open the container's user namespace".into()))
     }
 
     /// Files of a user namespace's root are made by a process that is it for the file system, and yet may everything.
-    fn keep_capabilities(&self) -> Result<()> {
+    fn keep_capabilities(&self, caller: Caller) -> Result<()> {
         use rustix::thread::{CapabilitiesSecureBits, set_capabilities_secure_bits};
-        if !self.namespaces.has_user() {
+        if !self.namespaces.has_user() || caller == Caller::Ordinary {
             return Ok(());
         }
         set_capabilities_secure_bits(CapabilitiesSecureBits::NO_SETUID_FIXUP)
@@ -195,6 +211,10 @@ impl Plan {
                     .map_err(|errno| not_raised(resource, (soft, hard), errno))?;
             }
         }
+        Ok(())
+    }
+
+    pub(crate) fn set_oom_score(&self, pid: Pid) -> Result<()> {
         match self.process.oom_score_adj {
             Some(score) => write_proc(pid, "oom_score_adj", &score.to_string()),
             None => Ok(()),
@@ -233,6 +253,29 @@ impl Plan {
     }
 }
 
+fn cgroup_error(what: impl Into<String>, cause: cgroup::Error) -> Error {
+    Error::new(Kind::Cgroup, what).caused_by(cause)
+}
+
+/// Who may not give files away keeps the group; the container's root then makes none below.
+fn hand_over(cgroup: &cgroup::Cgroup, uid: u32, caller: Caller) -> Result<()> {
+    match cgroup.delegate(rustix::process::Uid::from_raw(uid)) {
+        Err(cause) if caller == Caller::Root || *cause.kind() != cgroup::Kind::Denied => {
+            Err(cgroup_error("hand the cgroup over", cause))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A namespace of another process, by its pidfd, or before Linux 6.11 by its id.
+fn namespace(pid: Pid, pidfd: BorrowedFd<'_>, which: NamespaceOf) -> rustix::io::Result<OwnedFd> {
+    sys::process::namespace_of(pidfd, which).or_else(|_| {
+        let name = if which == NamespaceOf::User { "user" } else { "mnt" };
+        let path = format!("/proc/{}/ns/{name}", pid.as_raw_nonzero());
+        open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+    })
+}
+
 fn no_word() -> Error {
     Error::new(Kind::Kernel, "the container's process ended early")
 }
@@ -262,7 +305,7 @@ fn host_root(pid: Pid, map: &str) -> u32 {
     host.unwrap_or(0)
 }
 
-fn write_proc(pid: Pid, name: &str, text: &str) -> Result<()> {
+pub(crate) fn write_proc(pid: Pid, name: &str, text: &str) -> Result<()> {
     let path = format!("{}/{name}", pid.as_raw_nonzero());
     Procfs::mounted()
         .and_then(|proc| proc.write(path, text))

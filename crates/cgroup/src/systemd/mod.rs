@@ -64,6 +64,16 @@ impl Driver {
         Systemd::connect(&self.manager)?.tell(&unit_of(cgroup), settings, to)
     }
 
+    /// Is it a user's systemd, and not the system's?
+    pub(crate) fn is_users(&self) -> bool {
+        self.manager != Manager::System
+    }
+
+    /// Asks for a process to be moved into the unit.
+    pub(crate) fn attach(&self, cgroup: &Cgroup, pid: Pid) -> Result<()> {
+        Systemd::connect(&self.manager)?.attach(&unit_of(cgroup), pid)
+    }
+
     /// Ends what runs in the unit and takes it down. One that is gone is no error.
     pub(crate) fn stop(&self, cgroup: &Cgroup) -> Result<()> {
         cgroup.kill_all()?;
@@ -94,8 +104,7 @@ impl Systemd {
         driver: &Driver,
         resources: &LinuxResources,
     ) -> Result<Cgroup> {
-        let rules = resources.devices().as_deref().unwrap_or_default();
-        device::check(rules, host.mode() != Mode::V2)?;
+        let rules = host.rules(resources)?;
         let settings = limits::settings(host, resources, &Held::default())?;
         let mut seat = Seat::take().map_err(|errno| kernel(errno, "make a process for a scope".into()))?;
         let mut properties = given(unit, seat.pid, host.mode());
@@ -137,6 +146,12 @@ impl Systemd {
                 self.bus.await_job(&job).map(drop)
             }
         }
+    }
+
+    fn attach(&mut self, unit: &str, pid: Pid) -> Result<()> {
+        let pids = Value::Uint32s(vec![pid.as_raw_nonzero().get().unsigned_abs()]);
+        let answer = self.bus.call("AttachProcessesToUnit", &[text(unit), text(""), pids])?;
+        done(answer, || format!("move a process into unit `{unit}`")).map(drop)
     }
 
     fn tell(&mut self, unit: &str, settings: &[Setting], to: &LinuxResources) -> Result<()> {

@@ -69,6 +69,7 @@ fn request(typed: &Typed, caller: &Caller) -> Read<Create> {
         detach: typed.is_on("detach"),
         keep: typed.is_on("keep"),
         systemd: caller.systemd.clone(),
+        rootless: caller.rootless,
         notify: notify(),
     })
 }

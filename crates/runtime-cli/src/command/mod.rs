@@ -55,7 +55,8 @@ impl Failure {
             Self::Output(error) => format!("write the output: {error}"),
             Self::Bundle(error) => {
                 let causes = std::iter::successors(error.source(), |&cause| cause.source());
-                causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+                let line = causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"));
+                error.hint().map_or(line.clone(), |hint| format!("{line} ({hint})"))
             }
         }
     }
@@ -68,6 +69,8 @@ pub(crate) struct Caller {
     pub(crate) log: Log,
     /// Who makes control groups, if it is systemd.
     pub(crate) systemd: Option<Manager>,
+    /// May containers go without groups that are refused? None: whoever is not root may.
+    pub(crate) rootless: Option<bool>,
 }
 
 /// A command: its syntax, and what is done.
@@ -109,10 +112,18 @@ const GLOBAL: Syntax = Syntax {
         switch(&["debug"], "enable debug logging"),
         value(&["log"], "FILE", "where errors are written, besides standard error"),
         value(&["log-format"], "FORMAT", "text or json (default: text)"),
-        value(&["root"], "DIR", "where containers are kept; on a tmpfs (default: /run/hull-runtime)"),
+        value(
+            &["root"],
+            "DIR",
+            "where containers are kept; on a tmpfs (default: /run/hull-runtime, or $XDG_RUNTIME_DIR/hull-runtime)",
+        ),
         value(&["criu"], "PATH", "accepted: containers are not checkpointed"),
         switch(&["systemd-cgroup"], "cgroups by systemd; cgroupsPath is \"slice:prefix:name\""),
-        value(&["rootless"], "BOOL", "go without cgroups that are refused: true, false or auto"),
+        value(
+            &["rootless"],
+            "BOOL",
+            "go without cgroups that are refused: true, false or auto (default: auto)",
+        ),
         switch(&["version", "v"], "print the version"),
     ],
     words: (0, usize::MAX),
@@ -176,13 +187,19 @@ fn caller(global: &Typed) -> flags::Read<Caller> {
     };
     let log = Log { file, format, debug: global.is_on("debug") };
     let systemd = global.is_on("systemd-cgroup").then(manager);
-    Ok(Caller { root: root(global)?, log, systemd })
+    let rootless = match global.last("rootless") {
+        None | Some("" | "auto") => None,
+        Some(word) => match flags::boolean(word) {
+            None => return mistake(format!("invalid value {word:?} for -rootless: true, false or auto")),
+            said => said,
+        },
+    };
+    Ok(Caller { root: root(global)?, log, systemd, rootless })
 }
 
-/// Root has the system's, others their own.
+/// Root has the system's, others their own; so has who is root only in a user namespace.
 fn manager() -> Manager {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    match rustix::process::geteuid().is_root() {
+    match is_hosts_root() {
         true => Manager::System,
         false => Manager::User {
             runtime: variable("XDG_RUNTIME_DIR").map(Into::into),
@@ -191,9 +208,28 @@ fn manager() -> Manager {
     }
 }
 
+fn is_hosts_root() -> bool {
+    rustix::process::geteuid().is_root() && bundle::Caller::now() == bundle::Caller::Root
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// As runc: whoever is not root keeps them in `$XDG_RUNTIME_DIR`, and who is root of a user namespace, unless it calls
+/// itself so.
+fn own_root() -> std::path::PathBuf {
+    const ROOTS: &str = "/run/hull-runtime";
+    let Some(directory) = variable("XDG_RUNTIME_DIR") else { return ROOTS.into() };
+    match rustix::process::geteuid().is_root() {
+        true if is_hosts_root() || variable("USER").as_deref() == Some("root") => ROOTS.into(),
+        _ => std::path::Path::new(&directory).join("hull-runtime"),
+    }
+}
+
 fn root(global: &Typed) -> flags::Read<Root> {
     match global.path("root") {
-        None => Ok(Root::new("/run/hull-runtime")),
+        None => Ok(Root::new(own_root())),
         Some(path) if path == std::path::Path::new("/") => mistake("option --root should not be set to /"),
         Some(path) => Ok(Root::new(path)),
     }

@@ -2,6 +2,7 @@
 
 use super::mounts::{make_directory, make_in, open_in};
 use super::{During, Result};
+use crate::caller::Caller;
 use crate::dev::LINKS;
 use crate::failure::{Failure, Step};
 use crate::plan::{DevicePlan, Plan, may_make};
@@ -11,9 +12,18 @@ use rustix::io::Errno;
 use std::path::Path;
 
 /// Makes the nodes. In a user namespace nobody may: there the parent's are bound on empty files; `sent` are those.
-pub(super) fn make_all(plan: &Plan, root: &OwnedFd, sent: &mut std::vec::IntoIter<OwnedFd>) -> Result<()> {
-    for device in plan.outer_devices() {
-        let node = if may_make(&plan.namespaces) { None } else { sent.next() };
+pub(super) fn make_all(
+    plan: &Plan,
+    root: &OwnedFd,
+    sent: &mut std::vec::IntoIter<OwnedFd>,
+    caller: Caller,
+) -> Result<()> {
+    for device in plan.outer_devices(caller) {
+        let makes = match caller.makes_nodes() {
+            true => may_make(&plan.namespaces),
+            false => device.kind == FileType::Fifo,
+        };
+        let node = if makes { None } else { sent.next() };
         let subject = device.path.display().to_string();
         match make(root, device, node) {
             Err(Errno::EXIST) => return Err(Failure::new(Step::Device, Errno::EXIST, subject)),

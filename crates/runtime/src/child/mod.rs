@@ -14,6 +14,7 @@ mod streams;
 pub(crate) use joining::Joining;
 pub(crate) use mounts::{change, make_file_system};
 
+use crate::caller::Caller;
 use crate::channel::{Channel, Tag};
 use crate::failure::{Failure, Step};
 use crate::hook::{Hooks, Moment};
@@ -47,6 +48,7 @@ pub(crate) struct Child<'a> {
     pub(crate) entry: Option<cgroup::Entry>,
     pub(crate) groups: &'a [cgroup::Mount],
     pub(crate) manner: Manner,
+    pub(crate) caller: Caller,
 }
 
 impl Child<'_> {
@@ -95,8 +97,9 @@ impl Child<'_> {
         let early = [Moment::Prestart, Moment::CreateRuntime, Moment::CreateContainer];
         let hooks = self.manner.hooks.as_ref().filter(|hooks| hooks.has(&early));
         let place = hooks.map(Hooks::root);
-        root::enter(self.plan, sent, prepared, (!self.manner.no_pivot, place), || {
+        root::enter(self.plan, sent, prepared, (!self.manner.no_pivot, place, self.caller), || {
             if hooks.is_some_and(|hooks| hooks.has(&early[..2])) {
+                self.show()?;
                 self.channel.send(Tag::Prepared, &[]).during(Step::Gate, "its maker")?;
                 self.await_maker()?;
             }
@@ -110,6 +113,16 @@ impl Child<'_> {
         hooks
             .run(moment, Some(pid))
             .map_err(|error| Failure::new(Step::Hook, Errno::CANCELED, error.to_string()))
+    }
+
+    /// An ordinary caller, and its hooks, may look at its container only if this process is dumpable. Nobody else is in
+    /// its pid namespace to do so, if that is new.
+    fn show(&self) -> Result<()> {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        match self.caller == Caller::Ordinary && self.plan.namespaces.new.contains(Namespaces::PID) {
+            true => set_dumpable_behavior(DumpableBehavior::Dumpable).during(Step::Identity, "visible"),
+            false => Ok(()),
+        }
     }
 
     /// Waits for the maker to say: go on. If it died, nobody is left to go on for.
@@ -141,6 +154,7 @@ impl Child<'_> {
     fn leave_maker(&self) -> Result<()> {
         let Bond::Free(gate) = &self.manner.bond else { return Ok(()) };
         self.look_up()?;
+        self.show()?;
         self.channel.send(Tag::Ready, &[]).during(Step::Gate, "its maker")?;
         self.await_maker()?;
         let Some(gate) = gate else { return Ok(()) };
@@ -153,11 +167,12 @@ impl Child<'_> {
     /// What the kernel would make before the id map is written would belong to nobody inside, so
     /// these namespaces come now; and meanwhile the parent makes the mounts.
     fn make_namespaces(&self) -> Result<()> {
-        if self.plan.namespaces.has_user() {
-            identity::become_root()?;
-        }
+        // While this process is its maker's by id: v1 asks for that where the maker is not root.
         if let Some(entry) = &self.entry {
             entry.join().during(Step::JoinCgroup, "of the container")?;
+        }
+        if self.plan.namespaces.has_user() {
+            identity::become_root()?;
         }
         let later = self.plan.namespaces.new & AFTER_MAP;
         unshare(later)?;

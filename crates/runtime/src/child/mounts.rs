@@ -45,11 +45,17 @@ fn prepare_one(plan: &Plan, mount: &MountPlan, groups: &[cgroup::Mount]) -> Resu
     match &mount.source {
         Source::New(file_system) => {
             let sealed = if mount.is_sealed_late() { mount::RDONLY } else { 0 };
-            make_file_system(file_system, mount.attach.own.set & !sealed)
-                .map(Tree::One)
-                .during(Step::Mount, subject())
+            let made = make_file_system(file_system, mount.attach.own.set & !sealed);
+            match (made, file_system.instead(&plan.namespaces)) {
+                (Err(Errno::PERM), Some(hosts)) => {
+                    let tree = hosts_tree(hosts)?;
+                    change(&tree, &mount.attach).map(|()| Tree::One(tree)).during(Step::Mount, subject())
+                }
+                (made, _) => made.map(Tree::One).during(Step::Mount, subject()),
+            }
         }
         Source::Hosts(path) => hosts_tree(path).map(Tree::One),
+        Source::Cgroup if groups.is_empty() => own_group(plan).map(Tree::One),
         // The one hierarchy of v2 is seen as the cgroup namespace has it; of v1's, the container's groups alone.
         Source::Cgroup
             if plan.namespaces.is_hosts(Namespaces::CGROUP)
@@ -60,6 +66,20 @@ fn prepare_one(plan: &Plan, mount: &MountPlan, groups: &[cgroup::Mount]) -> Resu
         Source::Cgroup => groups.iter().map(group_tree).collect::<Result<_>>().map(Tree::Groups),
         Source::Bind(_) | Source::Dev(_) | Source::Remount(_) => Ok(Tree::Absent),
     }
+}
+
+/// Of a container without groups: the one it was born into, or as the host has them.
+fn own_group(plan: &Plan) -> Result<OwnedFd> {
+    const CGROUP2: u64 = 0x6367_7270; // CGROUP2_SUPER_MAGIC of linux/magic.h
+    const PLACE: &str = "/sys/fs/cgroup";
+    let is_tree = || rustix::fs::statfs(PLACE).is_ok_and(|found| found.f_type as u64 == CGROUP2);
+    if !plan.namespaces.is_hosts(Namespaces::CGROUP) && is_tree() {
+        let tree = FileSystemPlan { kind: "cgroup2".into(), ..Default::default() };
+        if let Ok(made) = make_file_system(&tree, mount::NOSUID | mount::NOEXEC | mount::NODEV) {
+            return Ok(made);
+        }
+    }
+    hosts_tree(PLACE)
 }
 
 fn group_tree(group: &cgroup::Mount) -> Result<Group> {
@@ -128,7 +148,9 @@ impl Mounts<'_> {
                 self.put(plan, &tree, true, true)
             }
             (Source::Cgroup, Tree::One(tree)) => {
-                change(&tree, &plan.attach).during(Step::Mount, &subject)?;
+                // The host's hierarchies lie below it.
+                let attach = Attach { own: plan.attach.own, below: plan.attach.own };
+                change(&tree, &attach).during(Step::Mount, &subject)?;
                 self.put(plan, &tree, true, false)
             }
             (Source::Cgroup, Tree::Groups(groups)) => self.attach_groups(plan, &groups),

@@ -2,6 +2,7 @@
 
 use super::mounts::{Prepared, attach_all, open_in};
 use super::{During, Result, device};
+use crate::caller::Caller;
 use crate::failure::{Failure, Step};
 use crate::plan::{FileSystemPlan, Plan};
 use rustix::fd::{AsFd, OwnedFd};
@@ -31,7 +32,7 @@ pub(super) fn enter(
     plan: &Plan,
     sent: Vec<OwnedFd>,
     prepared: Prepared,
-    (pivots, place): (bool, Option<&Path>),
+    (pivots, place, caller): (bool, Option<&Path>, Caller),
     before: impl FnOnce() -> Result<()>,
 ) -> Result<Root> {
     let mut sent = sent.into_iter();
@@ -41,7 +42,7 @@ pub(super) fn enter(
     attach_on(&root, place.unwrap_or(Path::new("/"))).during(Step::EnterRoot, "/")?;
     let Prepared { trees, null } = prepared;
     let late = attach_all(plan, &root, &mut sent, trees)?;
-    device::make_all(plan, &root, &mut sent)?;
+    device::make_all(plan, &root, &mut sent, caller)?;
     before()?;
     let enter = || {
         rustix::process::fchdir(&root)?;

@@ -21,6 +21,7 @@ pub(crate) use process::{CapabilityPlan, ProcessPlan};
 pub(crate) use rdt::RdtPlan;
 pub(crate) use sysctl::Sysctl;
 
+use crate::caller::Caller;
 use crate::{Error, Kind, Result};
 use oci::runtime::{LinuxResources, LinuxSeccomp, LinuxSyscall, Spec};
 use placement::Placement;
@@ -124,9 +125,10 @@ impl Plan {
         scheduler.is_some() || io_priority.is_some() || !self.net_devices.is_empty()
     }
 
-    /// Device nodes that are not in a `/dev` which the parent makes. Whoever binds a `/dev` has said what is in it.
-    pub(crate) fn outer_devices(&self) -> impl Iterator<Item = &DevicePlan> {
-        let fills = self.fills_dev();
+    /// Device nodes that are not in a `/dev` which the parent makes and fills. Whoever binds a `/dev` has said what is
+    /// in it.
+    pub(crate) fn outer_devices(&self, caller: Caller) -> impl Iterator<Item = &DevicePlan> {
+        let fills = self.fills_dev() || self.makes_dev() && !caller.makes_nodes();
         self.devices.iter().filter(move |device| fills || !device.path.starts_with("/dev"))
     }
 

@@ -148,6 +148,9 @@ impl MountPlan {
             attach.below.propagation = inherited;
         }
         check_proc(&target, &source)?;
+        if let Source::New(made) | Source::Dev(made) = &source {
+            check_owners(&target, made, namespaces)?;
+        }
         Ok(Self { target, source, attach })
     }
 
@@ -195,6 +198,25 @@ fn check_proc(target: &Path, source: &Source) -> Result<()> {
         Some(path) if BELOW_PROC.contains(&path) => Ok(()),
         _ => Err(invalid(format!("`mounts`: `{}` is inside `/proc`", target.display()))),
     }
+}
+
+/// The kernel would say EINVAL, and not of what.
+fn check_owners(target: &Path, made: &FileSystemPlan, namespaces: &NamespacePlan) -> Result<()> {
+    for (key, value) in &made.data {
+        let Some(id) = value.as_ref().and_then(|value| value.parse().ok()) else { continue };
+        let maps = match key.as_str() {
+            "uid" => &namespaces.uids,
+            "gid" => &namespaces.gids,
+            _ => continue,
+        };
+        if namespaces.id_maps.is_some() && !maps.has(id) {
+            return Err(invalid(format!(
+                "`mounts`: `{key}={id}` on `{}` is in no id mapping",
+                target.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn remount(sorted: Sorted) -> Source {
@@ -253,15 +275,31 @@ fn file_system(
         data: sorted.whole.into_iter().chain(sorted.data).collect(),
         copy_up: sorted.copy_up,
     };
-    match kind {
-        "tmpfs" if target == Path::new("/dev") => {
+    match shown(kind) {
+        _ if kind == "tmpfs" && target == Path::new("/dev") => {
             let source = plan.source.or_else(|| Some("tmpfs".into()));
             Source::Dev(FileSystemPlan { source, ..plan })
         }
-        "proc" if namespaces.is_foreign(Namespaces::PID) => Source::Hosts("/proc"),
-        "sysfs" if namespaces.is_foreign(Namespaces::NET) => Source::Hosts("/sys"),
-        "mqueue" if namespaces.is_foreign(Namespaces::IPC) => Source::Hosts("/dev/mqueue"),
+        Some((namespace, hosts)) if namespaces.is_foreign(namespace) => Source::Hosts(hosts),
         _ => Source::New(plan),
+    }
+}
+
+/// The namespace that a file system shows, and where the host's is mounted.
+fn shown(kind: &str) -> Option<(Namespaces, &'static str)> {
+    match kind {
+        "proc" => Some((Namespaces::PID, "/proc")),
+        "sysfs" => Some((Namespaces::NET, "/sys")),
+        "mqueue" => Some((Namespaces::IPC, "/dev/mqueue")),
+        _ => None,
+    }
+}
+
+impl FileSystemPlan {
+    /// What may be bound where the kernel refuses to make this one: it shows a namespace of the runtime's, over which the
+    /// runtime may have no power itself.
+    pub(crate) fn instead(&self, namespaces: &NamespacePlan) -> Option<&'static str> {
+        shown(&self.kind).filter(|(namespace, _)| namespaces.is_hosts(*namespace)).map(|(_, hosts)| hosts)
     }
 }
 

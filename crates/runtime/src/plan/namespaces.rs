@@ -176,6 +176,10 @@ impl Map {
         }
     }
 
+    pub(crate) fn has(&self, id: u32) -> bool {
+        self.find(id).is_some()
+    }
+
     fn find(&self, id: u32) -> Option<u32> {
         let mut lines = self.0.iter().filter(|(inside, _, size)| id >= *inside && id - inside < *size);
         lines.next().map(|(inside, host, _)| host + (id - inside))
