@@ -3,7 +3,7 @@
 use crate::error::{At, from_runtime, invalid};
 use crate::{Create, Kind, Place, Record, Result, foreground, home};
 use oci::runtime::{LinuxNamespaceType, Mount, Process, Spec};
-use runtime::{Hooks, Moment, Plan, Stdio};
+use runtime::{Caller, Hooks, Moment, Plan, Stdio};
 use std::path::{Path, PathBuf};
 
 /// A bundle, read and understood.
@@ -12,6 +12,7 @@ pub(crate) struct Bundle {
     pub(crate) bytes: Vec<u8>,
     pub(crate) spec: Spec,
     pub(crate) plan: Plan,
+    pub(crate) caller: Caller,
 }
 
 impl Bundle {
@@ -21,7 +22,8 @@ impl Bundle {
         let file = path.join("config.json");
         let bytes = std::fs::read(&file).at(|| format!("read `{}`", file.display()))?;
         let mut spec = parse(&bytes, warn)?;
-        place_cgroup(&mut spec, request);
+        let caller = Caller::now();
+        place_cgroup(&mut spec, request, caller);
         place_binds(&mut spec, path);
         if let Some(directory) = notify {
             add_notify(&mut spec, directory);
@@ -32,7 +34,7 @@ impl Bundle {
             spec.set_process(Some(process));
         }
         let plan = Plan::new(&spec).map_err(from_runtime)?;
-        Ok(Self { path: path.clone(), bytes, spec, plan })
+        Ok(Self { path: path.clone(), bytes, spec, plan, caller })
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -143,12 +145,12 @@ pub(crate) fn complete(process: &mut Process, listened: u16, root: Option<&rusti
 }
 
 /// Where the bundle names no group, one of the container's name; who is not root has room for it only near its own.
-fn place_cgroup(spec: &mut Spec, request: &Create) {
+fn place_cgroup(spec: &mut Spec, request: &Create, caller: Caller) {
     let Some(mut linux) = spec.linux().clone() else { return };
     if linux.cgroups_path().as_ref().is_none_or(|path| path.as_os_str().is_empty()) {
         let path = match request.systemd {
             Some(_) => format!(":hull:{}", request.id).into(),
-            None if rustix::process::geteuid().is_root() => Path::new("/hull-runtime").join(&request.id),
+            None if caller == Caller::Root => Path::new("/hull-runtime").join(&request.id),
             None => format!("hull-runtime-{}", request.id).into(),
         };
         linux.set_cgroups_path(Some(path));

@@ -158,6 +158,7 @@ impl Draft {
                 keeps_keyring: request.keeps_keyring,
                 hooks: self.hooks.clone(),
             },
+            caller: bundle.caller,
         };
         let running = bundle.plan.start(start).map_err(from_runtime)?;
         running.warnings().iter().for_each(|warning| warn(warning));

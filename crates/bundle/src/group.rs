@@ -26,11 +26,12 @@ impl Bundle {
     pub(crate) fn groups(&self, systemd: Option<&Manager>, rootless: Option<bool>) -> Result<Option<Host>> {
         let annotations = self.spec.annotations().iter().flatten();
         let asked = if systemd.is_some() { from_annotations(annotations) } else { Ok(Vec::new()) };
-        let caller = Caller::now();
-        let optional = rootless.unwrap_or(caller != Caller::Root);
+        let optional = rootless.unwrap_or(self.caller != Caller::Root);
         match host(systemd, asked.map_err(from_cgroup)?) {
             Err(_) if optional && systemd.is_none() && !self.asks_limits() => Ok(None),
-            host => host.map(|host| Some(for_caller(if optional { host.optional() } else { host }, caller))),
+            host => {
+                host.map(|host| Some(for_caller(if optional { host.optional() } else { host }, self.caller)))
+            }
         }
     }
 

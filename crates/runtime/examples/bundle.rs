@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         stdio: Stdio::Streams([i?, o?, e?]),
         cgroups: None,
         manner: runtime::Manner::default(),
+        caller: runtime::Caller::now(),
     };
     let mut running = plan.start(start)?;
     if let Event::Failed(error) = running.event()? {

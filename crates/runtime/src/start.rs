@@ -41,6 +41,8 @@ pub struct Start<'a> {
     pub cgroups: Option<&'a cgroup::Host>,
     /// How it lives with its maker.
     pub manner: Manner,
+    /// Who its maker is.
+    pub caller: Caller,
 }
 
 /// How a container lives with its maker: what is no matter of the `Spec`.
@@ -75,7 +77,7 @@ impl Plan {
     /// its file system ids (SECBIT_NO_SETUID_FIXUP); the child's are its own again. On an error
     /// nothing is left; [`Kind::NotMappable`] means the same plan without id maps may work.
     pub fn start(&self, start: Start<'_>) -> Result<Running> {
-        let caller = Caller::now();
+        let caller = start.caller;
         self.check_kernel()?;
         self.check_caller(caller)?;
         let cgroup = self.make_cgroup(start.cgroups)?;

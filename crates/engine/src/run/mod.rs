@@ -21,7 +21,7 @@ use crate::Engine;
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
 use crate::request::{Pull, RunRequest, StreamsRequest, UserNamespace};
 use fault::Context;
-use runtime::{Exited, Manner, Overlay, Plan, Rootfs, Start};
+use runtime::{Caller, Exited, Manner, Overlay, Plan, Rootfs, Start};
 use rustix::fd::BorrowedFd;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -144,8 +144,13 @@ impl Engine {
     ) -> Tried<(runtime::Running, relay::Ends)> {
         let (stdio, ends) = streams::wire(plan, &request.streams, host)?;
         let rootfs = Rootfs::Overlay(self.overlay(held, image, request.remove)?);
-        let running =
-            plan.start(Start { rootfs, stdio, cgroups: Some(&self.cgroups), manner: Manner::default() })?;
+        let running = plan.start(Start {
+            rootfs,
+            stdio,
+            cgroups: Some(&self.cgroups),
+            manner: Manner::default(),
+            caller: Caller::now(),
+        })?;
         Ok((running, ends))
     }
 
