@@ -84,6 +84,8 @@ fn another_process_under_the_same_id_is_left_alone() {
     container.create();
     container.ok(&["kill", &container.id, "KILL"]);
     container.await_status("stopped");
+    // Births are counted in hundredths of a second, see proc_pid_stat(5).
+    std::thread::sleep(std::time::Duration::from_millis(20));
     let mut other = Command::new("sleep").arg("1000").spawn().unwrap();
     let path = container.root().join(&container.id).join("state.json");
     let mut record: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();

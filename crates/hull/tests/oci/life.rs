@@ -30,13 +30,18 @@ fn no_process_of_the_runtime_stays_and_no_descriptor_of_its_callers() {
     let container = Container::new("exec sleep 1000");
     container.create();
     let pid = container.pid();
-    let open: Vec<_> = std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .unwrap()
-        .flatten()
-        .filter(|entry| entry.file_name().to_str().unwrap().parse::<i32>().unwrap() > 2)
-        .map(|entry| std::fs::read_link(entry.path()).unwrap().display().to_string())
-        .collect();
-    assert!(open.len() == 2 && open.iter().all(|path| path.contains("/state/")), "{open:?}");
+    let open = || -> Vec<_> {
+        let all = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+        let others = all.filter(|entry| entry.file_name().to_str().unwrap().parse::<i32>().unwrap() > 2);
+        others
+            .filter_map(|entry| Some(std::fs::read_link(entry.path()).ok()?.display().to_string()))
+            .collect()
+    };
+    // A moment after `create` has ended.
+    await_that("only the gate is open", || {
+        let open = open();
+        open.len() == 2 && open.iter().all(|path| path.contains("/state/"))
+    });
     container.ok(&["start", &container.id]);
     await_that("the program runs", || {
         std::fs::read(format!("/proc/{pid}/cmdline")).unwrap().starts_with(b"sleep")
