@@ -1,5 +1,7 @@
-//! A bundle with busybox, and the runtimes that run it.
+//! A bundle with busybox.
 
+use crate::race::Swapper;
+use crate::runtime::Runtime;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::{Value, json};
 use std::io::Read;
@@ -8,43 +10,8 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-
-/// A runtime with runc's command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Runtime {
-    Hull,
-    Runc,
-    Crun,
-}
-
-/// crun refuses a hybrid host whose cgroup2 tree has controllers.
-const CRUN: &str = "mount -t tmpfs none /sys/fs/cgroup/unified 2>/dev/null; exec crun \"$@\"";
-
-impl Runtime {
-    pub(crate) fn is_there(self) -> bool {
-        let name = if self == Self::Runc { "runc" } else { "crun" };
-        self == Self::Hull || Command::new(name).arg("--version").output().is_ok()
-    }
-
-    fn command(self) -> Command {
-        match self {
-            Self::Hull => {
-                let mut hull = Command::new(env!("CARGO_BIN_EXE_hull"));
-                hull.arg("runtime");
-                hull
-            }
-            Self::Runc => Command::new("runc"),
-            Self::Crun => {
-                let mut crun = Command::new("unshare");
-                crun.args(["--mount", "sh", "-c", CRUN, "sh"]);
-                crun
-            }
-        }
-    }
-}
 
 /// A bundle, and what belongs to the attacker beside it; gone with the test.
 pub(crate) struct Bundle {
@@ -87,6 +54,14 @@ impl Bundle {
         self.config["process"]["args"] = json!(["/bin/sh", "-c", script]);
     }
 
+    /// Another program in it, of a shell's words: engines differ in how they take a program's own flags.
+    pub(crate) fn program(&self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.root("bin").join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     pub(crate) fn mount(&mut self, mount: Value) {
         self.config["mounts"].as_array_mut().unwrap().push(mount);
     }
@@ -97,12 +72,17 @@ impl Bundle {
 
     /// Runs it to its end: what it says, on both streams, and whether it came to its program.
     pub(crate) fn run(&self, runtime: Runtime) -> Said {
-        self.tell(runtime, &["run", "--bundle", self.dir.to_str().unwrap(), &self.id])
+        self.tell(runtime, &self.words("run"))
+    }
+
+    /// `run` or `create`, with the bundle.
+    pub(crate) fn words<'a>(&'a self, verb: &'a str) -> [&'a str; 4] {
+        [verb, "--bundle", self.dir.to_str().unwrap(), &self.id]
     }
 
     /// Makes it while `attacker` is at work, who then leaves the names as they were; and lets its program see.
     pub(crate) fn run_beside(&self, runtime: Runtime, attacker: Swapper) -> Said {
-        let created = self.tell(runtime, &["create", "--bundle", self.dir.to_str().unwrap(), &self.id]);
+        let created = self.tell(runtime, &self.words("create"));
         attacker.leave();
         let output = self.dir.join("seen");
         let _ = std::fs::rename(self.dir.join("said"), &output);
@@ -175,7 +155,7 @@ impl Bundle {
 
 impl Drop for Bundle {
     fn drop(&mut self) {
-        for runtime in [Runtime::Hull, Runtime::Runc, Runtime::Crun] {
+        for runtime in [Runtime::Tested, Runtime::Runc, Runtime::Crun] {
             if runtime.is_there() && self.dir.join("state").exists() {
                 self.delete(runtime);
             }
@@ -227,49 +207,6 @@ fn wait(child: &mut Child) -> i32 {
             panic!("a runtime hangs");
         }
         std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Exchanges two names for as long as it lives: the attacker in another container that shares the directory.
-pub(crate) struct Swapper {
-    names: [PathBuf; 2],
-    stop: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Swapper {
-    pub(crate) fn new(one: PathBuf, other: PathBuf) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        let names = [one.clone(), other.clone()];
-        let thread = std::thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                let exchange = rustix::fs::RenameFlags::EXCHANGE;
-                let _ = rustix::fs::renameat_with(rustix::fs::CWD, &one, rustix::fs::CWD, &other, exchange);
-            }
-        });
-        Self { names, stop, thread: Some(thread) }
-    }
-
-    /// Stops with the link, of the two names, under the second.
-    pub(crate) fn leave(mut self) {
-        self.stop();
-        let [one, other] = &self.names;
-        if one.is_symlink() {
-            let exchange = rustix::fs::RenameFlags::EXCHANGE;
-            rustix::fs::renameat_with(rustix::fs::CWD, one, rustix::fs::CWD, other, exchange).unwrap();
-        }
-    }
-
-    fn stop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let _ = self.thread.take().map(std::thread::JoinHandle::join);
-    }
-}
-
-impl Drop for Swapper {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 

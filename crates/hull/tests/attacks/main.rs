@@ -10,3 +10,5 @@ mod descriptors;
 mod masks;
 mod paths;
 mod privileges;
+mod race;
+mod runtime;
