@@ -80,8 +80,7 @@ impl Host {
     fn tree_wanted<'a>(&self, settings: &'a [Setting]) -> Result<Vec<&'a str>> {
         let there = self.tree_controllers();
         let is_there = |name: &&str| there.iter().any(|one| one == name);
-        let asked = settings.iter().map(|setting| setting.controller).filter(|name| *name != "cgroup");
-        let mut wanted: Vec<&str> = asked.collect();
+        let mut wanted = asked_of(settings);
         if let Some(missing) = wanted.iter().find(|name| !is_there(name)) {
             return Err(absent(missing));
         }
@@ -90,6 +89,11 @@ impl Host {
         wanted.dedup();
         Ok(wanted)
     }
+}
+
+/// The controllers that settings need; `cgroup` is none.
+fn asked_of(settings: &[Setting]) -> Vec<&'static str> {
+    settings.iter().map(|setting| setting.controller).filter(|name| *name != "cgroup").collect()
 }
 
 /// Groups in the making: gone again unless kept.
@@ -147,8 +151,12 @@ impl<'a> Draft<'a> {
 
     /// v2's only group, if there must be one.
     fn make_the_tree(&mut self, place: &Place, settings: &[Setting]) -> Result<()> {
-        let made = self.make_tree(place, self.host.tree_wanted(settings)?).and_then(|()| self.check_way());
-        match made {
+        let made = match self.make_tree(place, self.host.tree_wanted(settings)?) {
+            // Not every controller is handed over.
+            Err(error) if self.may_do_without(&error) => self.make_tree(place, asked_of(settings)),
+            made => made,
+        };
+        match made.and_then(|()| self.check_way()) {
             Err(error) if settings.is_empty() && self.may_do_without(&error) => {
                 self.undo();
                 Ok(())

@@ -4,7 +4,7 @@ use crate::shell::{Done, has, must};
 use std::process::Command;
 
 /// (program that tells whether it is there, package)
-const TESTS: [(&str, &str); 9] = [
+const TESTS: [(&str, &str); 10] = [
     ("busybox", "busybox-static"),
     ("python3", "python3"),
     ("tar", "tar"),
@@ -14,6 +14,7 @@ const TESTS: [(&str, &str); 9] = [
     ("setfacl", "acl"),
     ("crun", "crun"),
     ("umoci", "umoci"),
+    ("newuidmap", "uidmap"),
 ];
 
 /// What is run beside hull, or runs hull, in `--long` tests and benchmarks.

@@ -12,6 +12,7 @@ mod exec;
 mod hooks;
 mod life;
 mod limits;
+mod rootless;
 mod spec_bundle;
 mod spec_kernel;
 mod spec_mounts;
