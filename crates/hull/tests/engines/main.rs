@@ -8,6 +8,7 @@ mod support;
 mod containerd;
 mod docker;
 mod podman;
+mod rootless;
 
 use std::path::PathBuf;
 use std::process::{Child, Command};

@@ -1,32 +1,16 @@
 //! Containers of a caller who is not root.
-//!
-//! The caller is a user id that this test makes known to newuidmap(1) in a mount namespace of the command's own: nothing
-//! of the host's changes.
 
 use super::container::{Container, await_that, lives};
-use super::support::{HULL, text};
+use super::support::{Caller, GRANTED, HULL, OWN, text};
 use serde_json::{Value, json};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// The caller's id, and the first of those that are granted to it.
-const OWN: u64 = 64_711;
-const GRANTED: u64 = 700_000;
-
-/// Runs the rest of the line as the caller, with what it finds on the host replaced.
-const BECOME: &str = r#"
-mount --bind "$HULL" "$PLACE/bin/hull-runtime"
-for file in passwd group subuid subgid; do [ -e /etc/$file ] && mount --bind "$PLACE/$file" /etc/$file; done
-ulimit -c 0
-exec setpriv --reuid $OWN --regid $OWN --clear-groups \
-    env -i PATH="$PLACE/bin:$BEHIND" XDG_RUNTIME_DIR="$PLACE/run" "$@"
-"#;
-
 /// A container of the caller's.
 struct Rootless {
     container: Container,
-    path: String,
+    caller: Caller,
 }
 
 impl Rootless {
@@ -37,19 +21,10 @@ impl Rootless {
         container.bundle.add_namespace("user");
         container.bundle.config["linux"].as_object_mut().unwrap().remove("resources");
         container.bundle.config["linux"].as_object_mut().unwrap().remove("cgroupsPath");
-        for directory in ["bin", "run"] {
-            std::fs::create_dir(place.join(directory)).unwrap();
-        }
-        std::fs::write(place.join("bin/hull-runtime"), "").unwrap();
-        std::fs::write(place.join("passwd"), format!("caller:x:{OWN}:{OWN}::/:/bin/sh\n")).unwrap();
-        std::fs::write(place.join("group"), format!("caller:x:{OWN}:\n")).unwrap();
-        for file in ["subuid", "subgid"] {
-            std::fs::write(place.join(file), format!("caller:{GRANTED}:65536\n")).unwrap();
-        }
-        let owned = [place.join("rootfs"), place.join("run")];
         let owner = format!("{OWN}:{OWN}");
-        assert!(Command::new("chown").args(["-hR", &owner]).args(owned).status().unwrap().success());
-        let mut rootless = Self { container, path: "/usr/bin:/bin".into() };
+        let chown = Command::new("chown").args(["-hR", &owner]).arg(place.join("rootfs")).status();
+        assert!(chown.unwrap().success());
+        let mut rootless = Self { container, caller: Caller::new(&place) };
         rootless.map(&[(0, OWN, 1)]);
         rootless
     }
@@ -61,8 +36,8 @@ impl Rootless {
         rootless
     }
 
-    fn map(&mut self, lines: &[(u64, u64, u64)]) {
-        let line = |&(inside, host, size): &(u64, u64, u64)| json!({"containerID": inside, "hostID": host, "size": size});
+    fn map(&mut self, lines: &[(u32, u32, u32)]) {
+        let line = |&(inside, host, size): &(u32, u32, u32)| json!({"containerID": inside, "hostID": host, "size": size});
         let map: Vec<_> = lines.iter().map(line).collect();
         self.config()["linux"]["uidMappings"] = map.clone().into();
         self.config()["linux"]["gidMappings"] = map.into();
@@ -82,11 +57,7 @@ impl Rootless {
 
     /// Any command of the caller's.
     fn as_caller(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-ec", BECOME, "sh"]).args(words).stdin(Stdio::null());
-        command.envs([("HULL", HULL), ("PLACE", self.place().to_str().unwrap()), ("BEHIND", &self.path)]);
-        command.env("OWN", OWN.to_string());
-        command
+        self.caller.command(words)
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -141,9 +112,9 @@ impl Rootless {
         serde_json::from_str(&self.ok(&["state", self.id()])).unwrap()
     }
 
-    fn owner_of(&self, name: &str) -> (u64, u64) {
+    fn owner_of(&self, name: &str) -> (u32, u32) {
         let stat = std::fs::symlink_metadata(self.container.file(name)).unwrap();
-        (stat.uid().into(), stat.gid().into())
+        (stat.uid(), stat.gid())
     }
 }
 
@@ -157,7 +128,7 @@ impl Drop for Rootless {
 fn one_id_is_mapped_without_help() {
     let mut rootless =
         Rootless::new("id -u; cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups; touch /x");
-    rootless.path = "/nowhere:/bin".into();
+    rootless.caller.path = "/nowhere:/bin".into();
     let said = rootless.run();
     let words: Vec<_> = said.split_whitespace().collect();
     let own = OWN.to_string();
@@ -182,7 +153,7 @@ fn ranges_are_mapped_as_far_as_they_are_granted() {
     rootless.map(&[(0, GRANTED + 65536, 10)]);
     let said = rootless.run_fails();
     assert!(said.contains("newuidmap") && said.contains("/etc/subuid"), "{said}");
-    rootless.path = "/nowhere".into();
+    rootless.caller.path = "/nowhere".into();
     assert!(rootless.run_fails().contains("newuidmap is looked for in $PATH"));
 }
 
@@ -305,7 +276,7 @@ impl Given {
         }
         for group in &groups {
             std::fs::create_dir(group).unwrap();
-            std::os::unix::fs::chown(group, Some(OWN as u32), None).unwrap();
+            std::os::unix::fs::chown(group, Some(OWN), None).unwrap();
         }
         Some(Self { name, groups })
     }
@@ -380,7 +351,7 @@ fn the_runtimes_own_file_is_out_of_reach_although_it_is_the_callers() {
     let own = rootless.place().join("run/own/hull-runtime");
     std::fs::create_dir(own.parent().unwrap()).unwrap();
     std::fs::copy(HULL, &own).unwrap();
-    std::os::unix::fs::chown(&own, Some(OWN as u32), None).unwrap();
+    std::os::unix::fs::chown(&own, Some(OWN), None).unwrap();
     let before = std::fs::metadata(&own).unwrap();
     rootless.command(&[]);
     let bundle = rootless.bundle();

@@ -6,9 +6,11 @@
 
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test binary uses a part")]
 
+mod caller;
 mod image;
 mod terminal;
 
+pub use caller::{Caller, GRANTED, OWN};
 pub use image::{busybox, docker_archive, docker_archive_of, tar_of};
 pub use terminal::Terminal;
 
