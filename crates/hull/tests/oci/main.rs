@@ -1,6 +1,6 @@
 //! The OCI runtime, by what a container sees of it and an engine hears of it.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may panic, and says what it skips")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -205,6 +205,18 @@ fn the_examples_configuration_runs() {
 }
 
 #[test]
+fn no_group_of_the_hosts_can_be_written_to() {
+    // CVE-2023-25809: the groups that were handed over to the caller lie below `/sys`, and in the cgroup mount.
+    let mut rootless =
+        Rootless::new("grep -E ' /(sys|dev/groups)[/ ]' /proc/self/mounts | grep -vc ' ro,' || true");
+    rootless.container.bundle.drop_namespace("cgroup");
+    rootless.container.bundle.drop_namespace("network");
+    rootless.container.bundle.mount("/sys", "sysfs", "sysfs", &["ro"]);
+    rootless.container.bundle.mount("/dev/groups", "cgroup", "cgroup", &[]);
+    assert_eq!(rootless.run(), "0");
+}
+
+#[test]
 fn devices_are_the_hosts_and_work() {
     let mut rootless = Rootless::new(
         "echo x > /dev/null; head -c 1 /dev/zero | wc -c; stat -c '%t %T' /dev/null /dev/urandom /dev/zero; \

@@ -48,27 +48,27 @@ fn prepare_one(plan: &Plan, mount: &MountPlan, groups: &[cgroup::Mount]) -> Resu
             let made = make_file_system(file_system, mount.attach.own.set & !sealed);
             match (made, file_system.instead(&plan.namespaces)) {
                 (Err(Errno::PERM), Some(hosts)) => {
-                    let tree = hosts_tree(hosts)?;
+                    let tree = hosts_tree(hosts, mount.attach.own.set)?;
                     change(&tree, &mount.attach).map(|()| Tree::One(tree)).during(Step::Mount, subject())
                 }
                 (made, _) => made.map(Tree::One).during(Step::Mount, subject()),
             }
         }
-        Source::Hosts(path) => hosts_tree(path).map(Tree::One),
+        Source::Hosts(path) => hosts_tree(path, mount.attach.own.set).map(Tree::One),
         Source::Cgroup if groups.is_empty() => own_group(plan).map(Tree::One),
         // The one hierarchy of v2 is seen as the cgroup namespace has it; of v1's, the container's groups alone.
         Source::Cgroup
             if plan.namespaces.is_hosts(Namespaces::CGROUP)
                 && groups.iter().all(|group| group.name.as_os_str().is_empty()) =>
         {
-            hosts_tree("/sys/fs/cgroup").map(Tree::One)
+            hosts_tree("/sys/fs/cgroup", mount.attach.own.set).map(Tree::One)
         }
         Source::Cgroup => groups.iter().map(group_tree).collect::<Result<_>>().map(Tree::Groups),
         Source::Bind(_) | Source::Dev(_) | Source::Remount(_) => Ok(Tree::Absent),
     }
 }
 
-/// Of a container without groups: the one it was born into, or as the host has them.
+/// Of a container without groups: the one it was born into, or the host's, to be read.
 fn own_group(plan: &Plan) -> Result<OwnedFd> {
     const CGROUP2: u64 = 0x6367_7270; // CGROUP2_SUPER_MAGIC of linux/magic.h
     const PLACE: &str = "/sys/fs/cgroup";
@@ -79,7 +79,7 @@ fn own_group(plan: &Plan) -> Result<OwnedFd> {
             return Ok(made);
         }
     }
-    hosts_tree(PLACE)
+    hosts_tree(PLACE, mount::RDONLY)
 }
 
 fn group_tree(group: &cgroup::Mount) -> Result<Group> {
@@ -88,10 +88,12 @@ fn group_tree(group: &cgroup::Mount) -> Result<Group> {
     Ok((group.name.clone(), group.aliases.clone(), tree))
 }
 
-/// With all that is mounted below: without, the kernel refuses, as something hidden would come to light.
-fn hosts_tree(path: &'static str) -> Result<OwnedFd> {
+/// With all that is mounted below: without, the kernel refuses, as something hidden would come to light. What is asked
+/// to be read-only is so to the bottom: groups of the host's lie below `/sys` (CVE-2023-25809).
+fn hosts_tree(path: &'static str, asked: u64) -> Result<OwnedFd> {
     let tree = mount::clone_tree(CWD, path, true).during(Step::CloneHost, path)?;
-    let safe = Attributes { set: mount::NOSUID | mount::NOEXEC | mount::NODEV, ..Attributes::default() };
+    let set = mount::NOSUID | mount::NOEXEC | mount::NODEV | asked & mount::RDONLY;
+    let safe = Attributes { set, ..Attributes::default() };
     mount::set_attributes(&tree, &safe, true).during(Step::CloneHost, path)?;
     Ok(tree)
 }
@@ -148,9 +150,7 @@ impl Mounts<'_> {
                 self.put(plan, &tree, true, true)
             }
             (Source::Cgroup, Tree::One(tree)) => {
-                // The host's hierarchies lie below it.
-                let attach = Attach { own: plan.attach.own, below: plan.attach.own };
-                change(&tree, &attach).during(Step::Mount, &subject)?;
+                change(&tree, &plan.attach).during(Step::Mount, &subject)?;
                 self.put(plan, &tree, true, false)
             }
             (Source::Cgroup, Tree::Groups(groups)) => self.attach_groups(plan, &groups),
@@ -334,8 +334,14 @@ pub(super) fn open_in(root: &OwnedFd, path: &Path, plain: bool) -> rustix::io::R
     let mut resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     resolve.set(ResolveFlags::NO_SYMLINKS, plain);
     let path = if path == Path::new("/") { Path::new(".") } else { path };
-    openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
+    let open = || openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve);
+    // A rename or mount anywhere at this moment, and the kernel is not sure of a `..`: see openat2(2).
+    let is_settled = |found: &rustix::io::Result<OwnedFd>| !matches!(found, Err(Errno::AGAIN));
+    (0..MOST_TRIES).map(|_| open()).find(is_settled).unwrap_or(Err(Errno::AGAIN))
 }
+
+/// Who renames all the time must not hold a start up for ever.
+const MOST_TRIES: u32 = 1000;
 
 /// Makes a directory or an empty file, and the directories on the way; links are followed in the root, also those that
 /// lead to nothing yet.
