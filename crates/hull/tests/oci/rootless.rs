@@ -188,6 +188,38 @@ fn a_container_is_led_through_its_life() {
 }
 
 #[test]
+fn namespaces_of_another_container_are_joined() {
+    let first = Rootless::with_ranges("exec sleep 1000");
+    first.create(&[]);
+    first.ok(&["start", first.id()]);
+    let pid = first.state()["pid"].as_i64().unwrap();
+    let mut second = Rootless::with_ranges("readlink /proc/self/ns/net; cat /proc/1/comm; id -u; touch /x");
+    for (kind, name) in [("network", "net"), ("pid", "pid"), ("user", "user")] {
+        second.container.bundle.join_namespace(kind, &format!("/proc/{pid}/ns/{name}"));
+    }
+    let linux = second.config()["linux"].as_object_mut().unwrap();
+    ["uidMappings", "gidMappings"].iter().for_each(|name| drop(linux.remove(*name)));
+    let network = std::fs::read_link(format!("/proc/{pid}/ns/net")).unwrap();
+    assert_eq!(second.run(), format!("{}\nsleep\n0", network.display()));
+    assert_eq!(second.owner_of("x"), (OWN, OWN));
+}
+
+#[test]
+fn hooks_are_the_callers_and_see_the_container() {
+    let mut rootless = Rootless::new("true");
+    let said = rootless.place().join("run/said");
+    let script = "pid=$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/'); id -u; readlink /proc/$pid/ns/net /proc/self/ns/user";
+    let script = format!("({script}) > {} 2>&1", said.display());
+    rootless.config()["hooks"] = json!({"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/bin:/bin"]}]});
+    rootless.run();
+    let said = std::fs::read_to_string(said).unwrap();
+    let words: Vec<_> = said.split_whitespace().collect();
+    let own = |name| std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap().display().to_string();
+    assert_eq!((words[0], words[2]), (&*OWN.to_string(), &*own("user")), "{said}");
+    assert!(words[1].starts_with("net:") && words[1] != own("net"), "{said}");
+}
+
+#[test]
 fn the_examples_configuration_runs() {
     let rootless = Rootless::new("");
     let caller = |script: &str| {

@@ -10,6 +10,7 @@ use crate::plan::Join;
 use crate::start::open_namespace;
 use crate::{Error, Kind, refused};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use sys::process::{Birth, Clone3, Namespaces, clone3};
 
@@ -62,9 +63,19 @@ impl Joining<'_> {
     }
 
     fn join_and_clone(&self, opened: &[OwnedFd], cgroup: Option<BorrowedFd<'_>>) -> Result<Birth> {
-        for (join, namespace) in self.joins.iter().zip(opened) {
-            let subject = join.path.display().to_string();
-            sys::process::join_namespace(namespace, join.kind).during(Step::Join, subject)?;
+        let is_user = |(join, _): &(&Join, &OwnedFd)| join.kind == Namespaces::USER;
+        let (user, others): (Vec<_>, Vec<_>) = self.joins.iter().zip(opened).partition(is_user);
+        // What the user namespace has no power over is joined before it, the rest from within.
+        let mut left = Vec::new();
+        for (join, namespace) in others {
+            match sys::process::join_namespace(namespace, join.kind) {
+                Err(Errno::PERM) if !user.is_empty() => left.push((join, namespace)),
+                joined => joined.during(Step::Join, join.path.display().to_string())?,
+            }
+        }
+        for (join, namespace) in user.into_iter().chain(left) {
+            let joined = sys::process::join_namespace(namespace, join.kind);
+            joined.during(Step::Join, join.path.display().to_string())?;
         }
         let how = Clone3 { namespaces: self.namespaces, cgroup, sibling: true };
         clone3(&how).during(Step::Join, format!("clone with new {:?}", self.namespaces))
