@@ -13,6 +13,8 @@ pub(crate) struct Bundle {
     pub(crate) spec: Spec,
     pub(crate) plan: Plan,
     pub(crate) caller: Caller,
+    /// The group that the configuration names itself.
+    pub(crate) group: Option<PathBuf>,
 }
 
 impl Bundle {
@@ -23,6 +25,7 @@ impl Bundle {
         let bytes = std::fs::read(&file).at(|| format!("read `{}`", file.display()))?;
         let mut spec = parse(&bytes, warn)?;
         let caller = Caller::now();
+        let group = named_group(&spec);
         place_cgroup(&mut spec, request, caller);
         place_binds(&mut spec, path);
         if let Some(directory) = notify {
@@ -34,7 +37,7 @@ impl Bundle {
             spec.set_process(Some(process));
         }
         let plan = Plan::new(&spec).map_err(from_runtime)?;
-        Ok(Self { path: path.clone(), bytes, spec, plan, caller })
+        Ok(Self { path: path.clone(), bytes, spec, plan, caller, group })
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -144,10 +147,16 @@ pub(crate) fn complete(process: &mut Process, listened: u16, root: Option<&rusti
     process.set_env(Some(env));
 }
 
+fn named_group(spec: &Spec) -> Option<PathBuf> {
+    spec.linux().as_ref()?.cgroups_path().clone().filter(|path| !path.as_os_str().is_empty())
+}
+
 /// Where the bundle names no group, one of the container's name; who is not root has room for it only near its own.
 fn place_cgroup(spec: &mut Spec, request: &Create, caller: Caller) {
-    let Some(mut linux) = spec.linux().clone() else { return };
-    if linux.cgroups_path().as_ref().is_none_or(|path| path.as_os_str().is_empty()) {
+    if named_group(spec).is_some() {
+        return;
+    }
+    if let Some(mut linux) = spec.linux().clone() {
         let path = match request.systemd {
             Some(_) => format!(":hull:{}", request.id).into(),
             None if caller == Caller::Root => Path::new("/hull-runtime").join(&request.id),

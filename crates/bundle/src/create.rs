@@ -162,6 +162,12 @@ impl Draft {
         };
         let running = bundle.plan.start(start).map_err(from_runtime)?;
         running.warnings().iter().for_each(|warning| warn(warning));
+        if let (Some(group), None) = (&bundle.group, running.cgroup()) {
+            let group = group.display();
+            warn(&format!(
+                "`linux.cgroupsPath`: `{group}` is refused; without limits the container needs none"
+            ));
+        }
         self.running = Some(running);
         sys::step!("bundle.create.born");
         loop {

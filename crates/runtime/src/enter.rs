@@ -5,7 +5,7 @@ use crate::channel::Channel;
 use crate::child::Child;
 use crate::plan::Plan;
 use crate::running::Running;
-use crate::start::{Bond, Manner, Stdio, give_up};
+use crate::start::{Bond, Manner, Stdio, give_up, not_born};
 use crate::{Result, refused};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -102,7 +102,7 @@ fn bear(
 ) -> Result<(Pid, OwnedFd, Channel)> {
     let cgroup = child.entry.as_ref().and_then(cgroup::Entry::directory);
     let how = Clone3 { namespaces: Namespaces::empty(), cgroup, sibling: false };
-    match clone3(&how).map_err(|errno| refused(errno, "fork".into()))? {
+    match clone3(&how).map_err(|errno| not_born(errno, "fork".into()))? {
         Birth::Child => {
             drop(ours); // or its end would never be heard
             child.run_inside(target, rest)

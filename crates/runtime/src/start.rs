@@ -120,7 +120,7 @@ impl Plan {
         }
         let cgroup = child.entry.as_ref().and_then(cgroup::Entry::directory);
         let how = Clone3 { namespaces, cgroup, sibling: false };
-        match clone3(&how).map_err(|errno| refused(errno, format!("clone with new {namespaces:?}")))? {
+        match clone3(&how).map_err(|errno| not_born(errno, format!("clone with new {namespaces:?}")))? {
             Birth::Child => {
                 drop(ours); // or its end would never be heard
                 child.run()
@@ -257,6 +257,16 @@ impl Plan {
 
 fn cgroup_error(what: impl Into<String>, cause: cgroup::Error) -> Error {
     Error::new(Kind::Cgroup, what).caused_by(cause)
+}
+
+/// Only a group that it was to be born into says EACCES, see clone3(2).
+pub(crate) fn not_born(errno: Errno, what: String) -> Error {
+    match errno {
+        Errno::ACCESS => Error::new(Kind::Cgroup, "enter the container's cgroup")
+            .caused_by(errno)
+            .with_hint("the caller's own group has to be below the one that was handed over, too"),
+        errno => refused(errno, what),
+    }
 }
 
 /// Who may not give files away keeps the group; the container's root then makes none below.

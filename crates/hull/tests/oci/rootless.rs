@@ -372,10 +372,13 @@ fn groups_that_were_handed_over_hold_limits() {
 fn without_limits_groups_may_be_refused_unless_it_is_said_otherwise() {
     let mut rootless = Rootless::new("echo ran");
     rootless.config()["linux"]["cgroupsPath"] = "/hull-refused/x".into();
-    assert_eq!(rootless.run(), "ran");
     let bundle = rootless.bundle();
     let run = |word| rootless.call(&["--rootless", word, "run", "--bundle", &bundle, rootless.id()]);
-    assert!(run("true").status.success() && run("auto").status.success());
+    for word in ["auto", "true"] {
+        let output = run(word);
+        assert_eq!(text(&output.stdout), "ran\n");
+        assert!(text(&output.stderr).contains("`/hull-refused/x` is refused"), "{output:?}");
+    }
     assert!(text(&run("false").stderr).contains("make cgroup `/hull-refused/x`"));
     assert!(text(&run("maybe").stderr).contains("true, false or auto"));
 }

@@ -54,5 +54,6 @@ is "a container runs in a sub-tree that was handed over" "0 " "$? $(cat /tmp/sai
 group=$given/hull-runtime-three
 is "with its limits" "33554432 20" "$(cat $group/memory.max $group/pids.max | tr '\n' ' ' | sed 's/ $//')"
 is "and its process" 1 "$(grep -c . $group/cgroup.procs)"
+has "who enters from elsewhere is told" "below the one that was handed over" "$(rootless exec three true)"
 rootless delete --force three; rmdir $given/self $given
 is "nothing is left of it" gone "$([ -e $given ] || echo gone)"
