@@ -4,13 +4,19 @@ use crate::channel::{Channel, Tag};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::{Errno, Result};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
-use sys::process::{Birth, Clone3, clone3, exit_now};
+use sys::process::{Birth, Clone3, Namespaces, clone3, exit_now};
 
 /// Acts in a process of its own and takes over the descriptor it comes back with: whatever namespace is entered or
 /// left there, this process stays where it is.
 pub(crate) fn aside(act: impl FnOnce() -> Result<OwnedFd>) -> Result<OwnedFd> {
+    aside_in(Namespaces::empty(), act)
+}
+
+/// The same in new namespaces.
+pub(crate) fn aside_in(namespaces: Namespaces, act: impl FnOnce() -> Result<OwnedFd>) -> Result<OwnedFd> {
     let (ours, theirs) = Channel::pair()?;
-    let Birth::Parent { pidfd, .. } = clone3(&Clone3::default())? else {
+    let how = Clone3 { namespaces, ..Clone3::default() };
+    let Birth::Parent { pidfd, .. } = clone3(&how)? else {
         let sent = act().and_then(|made| theirs.send_with(Tag::Go, &[], &[made.as_fd()]));
         exit_now(sent.map_or_else(Errno::raw_os_error, |()| 0))
     };

@@ -3,21 +3,23 @@
 //! A process that enters a container can be seen there, and so can its program: through `/proc/PID/exe` the
 //! container's root, where it is the host's root as well, could write to it, and the next run would run what was
 //! written (CVE-2019-5736). So before anything is entered, the program is executed once more from a read-only
-//! mount of itself that belongs to no namespace; or where that may not be made, from a sealed copy in memory.
+//! mount of itself that belongs to no namespace. Who may not make one has it made in a user namespace that is gone at
+//! once; and where there is none of these, it is executed from a sealed copy in memory.
 //!
 //! Whose root is the container's alone cannot write to the host's files anyway, and needs no seal.
 
+use crate::aside::aside_in;
 use crate::{Error, Kind, Result};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{
     CWD, MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags, fcntl_add_seals, fcntl_get_seals, fstat,
-    memfd_create, open, sendfile, statvfs,
+    memfd_create, open, readlink, sendfile, stat, statvfs,
 };
 use rustix::io::{Errno, Result as Sys};
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 use sys::mount::{self, Attributes};
-use sys::process::Vectors;
+use sys::process::{Namespaces, Vectors};
 
 const SELF: &str = "/proc/self/exe";
 
@@ -32,7 +34,8 @@ pub fn seal(
     if is_sealed() {
         return Ok(());
     }
-    let program = read_only().or_else(|_| copy());
+    let inside = Namespaces::USER | Namespaces::MOUNT;
+    let program = read_only(CWD, SELF).or_else(|_| aside_in(inside, found_anew)).or_else(|_| copy());
     let errno = match program {
         Ok(program) => vectors(args, env).exec_file(&program),
         Err(errno) => errno,
@@ -48,8 +51,19 @@ fn is_sealed() -> bool {
             .is_ok_and(|seals| seals.contains(SealFlags::WRITE))
 }
 
-fn read_only() -> Sys<OwnedFd> {
-    let tree = mount::clone_tree(CWD, SELF, false)?;
+/// In another mount namespace the program is another mount's, so it is looked up by its name, and must be the same.
+fn found_anew() -> Sys<OwnedFd> {
+    let name = readlink(SELF, Vec::new())?;
+    let (own, found) = (stat(SELF)?, open(name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?);
+    let other = fstat(&found)?;
+    match (own.st_dev, own.st_ino) == (other.st_dev, other.st_ino) {
+        true => read_only(&found, ""),
+        false => Err(Errno::STALE),
+    }
+}
+
+fn read_only(directory: impl AsFd, path: &str) -> Sys<OwnedFd> {
+    let tree = mount::clone_tree(directory, path, false)?;
     mount::set_attributes(&tree, &Attributes { set: mount::RDONLY, ..Attributes::default() }, false)?;
     Ok(tree)
 }
@@ -98,7 +112,8 @@ mod tests {
 
     #[test]
     fn a_read_only_mount_is_what_it_says() {
-        let path = format!("/proc/self/fd/{}", rustix::fd::AsRawFd::as_raw_fd(&read_only().unwrap()));
+        let path =
+            format!("/proc/self/fd/{}", rustix::fd::AsRawFd::as_raw_fd(&read_only(CWD, SELF).unwrap()));
         assert!(open(path, OFlags::WRONLY, Mode::empty()).is_err());
     }
 }
