@@ -1,56 +1,110 @@
-//! containerd's `ctr`, with the shim of runc and another binary.
+//! containerd's `ctr`: io.containerd.runc.v2 with another binary.
 
-use super::{Daemon, Workshop, ok, run};
-use std::process::{Command, Stdio};
+use crate::workshop::{Daemon, Workshop};
+use crate::{eventually, ok, run, under_systemd};
+use std::process::Command;
 
-impl Workshop {
-    fn ctr(&self, args: &[&str]) -> Command {
-        let mut ctr = Command::new("ctr");
-        ctr.args(["-a", &self.word("containerd.sock")]).args(args);
-        ctr
-    }
+/// containerd with directories and a socket of its own.
+struct Containerd {
+    _daemon: Daemon,
+    shop: Workshop,
+}
 
-    fn containerd(&self) -> Daemon {
+impl Containerd {
+    fn new() -> Option<Self> {
+        let shop = Workshop::of(&["containerd", "ctr"])?;
         let config = format!(
             "version = 2\nroot = \"{}\"\nstate = \"{}\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"{}\"\n",
-            self.word("containerd"),
-            self.word("containerd-run"),
-            self.word("containerd.sock"),
+            shop.word("storage"),
+            shop.word("run"),
+            shop.word("socket"),
         );
-        std::fs::write(self.path("containerd.toml"), config).unwrap();
+        let config = shop.write("config.toml", &config);
         let mut daemon = Command::new("containerd");
-        daemon.args(["-c", &self.word("containerd.toml")]).stdout(Stdio::null()).stderr(Stdio::null());
-        Daemon::start(daemon, || self.ctr(&["version"]).output().is_ok_and(|output| output.status.success()))
+        daemon.args(["-c", &config]);
+        let answers = || run(&mut ctr(&shop, &["version"])).0 == 0;
+        let containerd = Self { _daemon: Daemon::start(daemon, &shop.path("log"), answers), shop };
+        containerd.ok(&["images", "import", "--snapshotter", "native", &containerd.shop.word("bb.tar")]);
+        Some(containerd)
     }
 
-    fn ctr_run(&self, flags: &[&str], args: &[&str]) -> Command {
-        let runtime = self.word("hull-runtime");
-        let fixed = ["run", "--snapshotter", "native", "--runc-binary", &runtime];
-        let all: Vec<_> =
-            fixed.iter().chain(flags).chain(&["docker.io/library/bb:1"]).chain(args).copied().collect();
-        self.ctr(&all)
+    fn ok(&self, args: &[&str]) -> String {
+        ok(&mut ctr(&self.shop, args))
+    }
+
+    fn run(&self, flags: &[&str], args: &[&str]) -> Command {
+        let runtime = self.shop.word("hull-runtime");
+        let fixed = ["run", "--snapshotter", "native", "--runtime", "io.containerd.runc.v2", "--runc-binary"];
+        ctr(&self.shop, &[&fixed[..], &[&runtime], flags, &["docker.io/library/bb:1"], args].concat())
+    }
+
+    fn is(&self, state: &str) -> bool {
+        self.ok(&["task", "ls"]).contains(state)
     }
 }
 
+/// Containers that a test which failed left are ended while their daemon is there.
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        let (_, tasks) = run(&mut ctr(&self.shop, &["task", "ls", "-q"]));
+        for task in tasks.lines() {
+            let _ = run(&mut ctr(&self.shop, &["task", "delete", "-f", task]));
+        }
+    }
+}
+
+fn ctr(shop: &Workshop, args: &[&str]) -> Command {
+    let mut ctr = Command::new("ctr");
+    ctr.args(["-a", &shop.word("socket")]).args(args);
+    ctr
+}
+
 #[test]
-#[ignore = "needs containerd: cargo xtask test --long"]
 fn containerd_leads_a_task_through_its_life() {
-    let shop = Workshop::new();
-    let daemon = shop.containerd();
-    ok(&mut shop.ctr(&["images", "import", "--snapshotter", "native", &shop.word("bb.tar")]));
-    assert_eq!(ok(&mut shop.ctr_run(&["--rm"], &["first", "echo", "hello"])), "hello");
-    assert_eq!(run(&mut shop.ctr_run(&["--rm"], &["second", "sh", "-c", "exit 7"])).0, 7);
-    let (code, said) = run(&mut shop.ctr_run(&["--rm"], &["third", "nosuch"]));
+    let Some(containerd) = Containerd::new() else { return };
+    let name = |name: &str| containerd.shop.unique(name);
+    let once = |id: &str, args: &[&str]| containerd.run(&["--rm"], &[&[name(id).as_str()], args].concat());
+    assert_eq!(ok(&mut once("first", &["echo", "hello"])), "hello");
+    assert_eq!(run(&mut once("second", &["sh", "-c", "exit 7"])).0, 7);
+    let (code, said) = run(&mut once("third", &["nosuch"]));
     assert!(code != 0 && said.contains("executable file not found in $PATH"), "{said}");
-    ok(&mut shop.ctr_run(&["-d"], &["one", "sleep", "1000"]));
-    assert!(ok(&mut shop.ctr(&["task", "ls"])).contains("RUNNING"));
-    assert_eq!(ok(&mut shop.ctr(&["task", "exec", "--exec-id", "e", "one", "echo", "inside"])), "inside");
-    ok(&mut shop.ctr(&["task", "pause", "one"]));
-    assert!(ok(&mut shop.ctr(&["task", "ls"])).contains("PAUSED"));
-    ok(&mut shop.ctr(&["task", "resume", "one"]));
-    ok(&mut shop.ctr(&["task", "metrics", "one"]));
-    ok(&mut shop.ctr(&["task", "kill", "-s", "SIGKILL", "one"]));
-    ok(&mut shop.ctr(&["task", "delete", "one"]));
-    ok(&mut shop.ctr(&["container", "delete", "one"]));
-    drop(daemon);
+
+    let one = name("one");
+    ok(&mut containerd.run(&["-d", "--memory-limit", "67108864"], &[&one, "sleep", "1000"]));
+    assert!(containerd.is("RUNNING"));
+    assert_eq!(containerd.ok(&["task", "exec", "--exec-id", "e", &one, "echo", "inside"]), "inside");
+    assert!(containerd.ok(&["task", "ps", &one]).lines().count() == 2);
+    containerd.ok(&["task", "pause", &one]);
+    assert!(containerd.is("PAUSED"));
+    containerd.ok(&["task", "resume", &one]);
+    let metrics = containerd.ok(&["task", "metrics", "--format", "json", &one]);
+    assert!(metrics.contains("67108864"), "{metrics}");
+    let (code, said) = run(&mut ctr(&containerd.shop, &["task", "checkpoint", &one]));
+    assert!(code != 0 && said.contains("checkpoint and restore are not supported"), "{said}");
+    containerd.ok(&["task", "kill", "-s", "SIGKILL", &one]);
+    eventually("the task stops", || containerd.is("STOPPED"));
+    let (_, said) = run(&mut ctr(&containerd.shop, &["task", "delete", &one]));
+    assert!(said.contains("137"), "{said}");
+    containerd.ok(&["container", "delete", &one]);
+}
+
+#[test]
+fn containerd_hands_its_groups_to_systemd() {
+    if !under_systemd() {
+        eprintln!("SKIP: systemd is not pid 1");
+        return;
+    }
+    let Some(containerd) = Containerd::new() else { return };
+    let one = containerd.shop.unique("one");
+    let group = format!("system.slice:ctr:{one}");
+    let flags = ["-d", "--runc-systemd-cgroup", "--cgroup", &group, "--memory-limit", "67108864"];
+    ok(&mut containerd.run(&flags, &[&one, "sleep", "1000"]));
+    let of_scope = |property: &str| {
+        ok(Command::new("systemctl").args(["show", "-P", property, &format!("ctr-{one}.scope")]))
+    };
+    assert_eq!((of_scope("ActiveState"), of_scope("MemoryMax")), ("active".into(), "67108864".into()));
+    containerd.ok(&["task", "kill", "-s", "SIGKILL", &one]);
+    eventually("the task stops", || containerd.is("STOPPED"));
+    let _ = run(&mut ctr(&containerd.shop, &["task", "delete", &one]));
+    eventually("its scope goes", || of_scope("ActiveState") == "inactive");
 }

@@ -1,7 +1,8 @@
 //! podman and buildah of a user who is not root: the runtime is called as root of their user namespace.
 
-use super::support::{Caller, OWN};
-use super::{Workshop, ok, run, text};
+use crate::support::{Caller, OWN, text};
+use crate::workshop::Workshop;
+use crate::{ok, run};
 use std::process::Command;
 
 /// The user's engines; what they leave running ends with this.
@@ -11,13 +12,13 @@ struct User {
 }
 
 impl User {
-    fn new() -> Self {
-        let shop = Workshop::new();
+    fn new() -> Option<Self> {
+        let shop = Workshop::of(&["podman", "buildah"])?;
         let _ = std::fs::remove_file(shop.path("hull-runtime"));
-        let caller = Caller::new(shop.sandbox.path());
+        let caller = Caller::new(shop.dir());
         let user = Self { shop, caller };
         ok(&mut user.podman(&["load", "-q", "-i", &user.shop.word("bb.tar")]));
-        user
+        Some(user)
     }
 
     fn runtime(&self) -> String {
@@ -48,7 +49,7 @@ impl Drop for User {
 #[test]
 #[ignore = "needs podman: cargo xtask test --long"]
 fn an_ordinary_users_podman_leads_a_container_through_its_life() {
-    let user = User::new();
+    let Some(user) = User::new() else { return };
     let map = ok(&mut user.podman_run(&["--rm"], &["cat", "/proc/self/uid_map"]));
     assert!(map.split_whitespace().nth(1) == Some(&OWN.to_string()), "{map}");
     assert_eq!(run(&mut user.podman_run(&["--rm"], &["sh", "-c", "exit 7"])).0, 7);
@@ -70,7 +71,7 @@ fn an_ordinary_users_podman_leads_a_container_through_its_life() {
 #[test]
 #[ignore = "needs podman: cargo xtask test --long"]
 fn an_ordinary_users_container_may_share_and_map_otherwise() {
-    let user = User::new();
+    let Some(user) = User::new() else { return };
     let own = OWN.to_string();
     // A user namespace below podman's.
     assert_eq!(ok(&mut user.podman_run(&["--rm", "--userns", "keep-id"], &["id", "-u"])), own);
@@ -96,7 +97,7 @@ fn an_ordinary_users_container_may_share_and_map_otherwise() {
 #[test]
 #[ignore = "needs buildah: cargo xtask test --long"]
 fn an_ordinary_users_buildah_runs_its_steps() {
-    let user = User::new();
+    let Some(user) = User::new() else { return };
     let context = user.caller.run().join("context");
     std::fs::create_dir(&context).unwrap();
     std::fs::write(context.join("Dockerfile"), "FROM localhost/bb:1\nRUN echo made > /made && id -u\n")
