@@ -51,4 +51,6 @@ pub use place::Place;
 pub use record::Record;
 pub use root::Root;
 pub use runtime::Caller;
+#[cfg(fuzzing)]
+pub use status::born;
 pub use status::{State, Status};

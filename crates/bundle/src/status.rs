@@ -103,6 +103,12 @@ fn stat(pid: i32) -> rustix::io::Result<Stat> {
     parse_stat(&sys::file::read_whole(file, 1023)?).ok_or(Errno::PROTO)
 }
 
+/// When the process of a stat file was born, for the target `kernel` of `fuzz/`.
+#[cfg(fuzzing)]
+pub fn born(bytes: &[u8]) -> Option<u64> {
+    parse_stat(bytes).map(|stat| stat.born)
+}
+
 /// The name in parentheses may contain anything, also parentheses.
 fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     let end = bytes.iter().rposition(|&byte| byte == b')')?;

@@ -32,6 +32,8 @@ mod device;
 mod entry;
 mod files;
 mod freezer;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod group;
 mod host;
 mod limits;

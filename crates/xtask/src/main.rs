@@ -15,15 +15,15 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask COMMAND
 
-  test [--long]       install what the tests need, then run them all; --long adds
-                      those that need engines, fuzzing, and emulated machines
+  test [--long]       install what the tests need, then run them all; --long installs
+                      engines and peers, too, and adds fuzzing and emulated machines
   lint                rustfmt, clippy with warnings as errors, tidy, cargo-deny
   tidy                the invariants of ARCHITECTURE.md that a program can check
   bench [NAME…] [--rounds N]
                       benchmarks beside their peers, into bench/RESULTS.md
   fuzz [TARGET…] [--seconds N]
                       what parses a stranger's bytes, with any bytes
-  vm-test [v2|v1|systemd] [6.12|6.1]
+  vm-test [v2|v1|systemd|engines] [6.12|6.1]
                       hull in emulated machines, all that fit
 ";
 

@@ -17,22 +17,23 @@ const TESTS: [(&str, &str); 10] = [
     ("newuidmap", "uidmap"),
 ];
 
-/// What is run beside hull, or runs hull, in `--long` tests and benchmarks.
-const PEERS: [(&str, &str); 9] = [
-    ("cc", "gcc"),
-    ("crun", "crun"),
-    ("runc", "runc"),
+/// Engines that run hull-runtime, and what they need for all that is tested with them.
+pub(crate) const ENGINES: [(&str, &str); 6] = [
     ("podman", "podman"),
+    ("catatonit", "catatonit"),
+    ("buildah", "buildah"),
     ("dockerd", "docker.io"),
     ("containerd", "containerd"),
-    ("buildah", "buildah"),
-    ("perf", "linux-perf"),
-    ("valgrind", "valgrind"),
+    ("docker-compose", "docker-compose"),
 ];
+
+/// What is run beside hull in `--long` tests and benchmarks.
+const PEERS: [(&str, &str); 5] =
+    [("cc", "gcc"), ("crun", "crun"), ("runc", "runc"), ("perf", "linux-perf"), ("valgrind", "valgrind")];
 
 /// Installs the peers that are missing, one by one: what cannot be had is left out.
 pub(crate) fn install_peers() -> Done {
-    for peer in PEERS {
+    for peer in PEERS.into_iter().chain(ENGINES) {
         if let Err(why) = install(&[peer]) {
             eprintln!("SKIP: {why}");
         }
@@ -43,6 +44,11 @@ pub(crate) fn install_peers() -> Done {
 /// Installs what is missing as root; names it otherwise.
 pub(crate) fn install_for_tests() -> Done {
     install(&TESTS)
+}
+
+/// Likewise for the engines, where they are wanted.
+pub(crate) fn install_engines() -> Done {
+    install(&ENGINES)
 }
 
 /// Likewise for another list.

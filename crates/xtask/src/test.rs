@@ -10,12 +10,17 @@ pub(crate) fn run(args: &[String]) -> Done {
     if !has("cargo-nextest") {
         must(&mut cargo(&["install", "--quiet", "--locked", "cargo-nextest"]))?;
     }
-    if !args.iter().any(|arg| arg == "--long") {
+    let long = args.iter().any(|arg| arg == "--long");
+    // Nobody who tries hull out wants the daemons that come with them.
+    if long || in_ci() {
+        packages::install_engines()?;
+    }
+    if !long {
         return suite(&[]);
     }
     packages::install_peers()?;
     let parts: [(&str, &dyn Fn() -> Done); 3] = [
-        ("the suite, with the tests that need engines", &|| suite(&["--run-ignored", "all"])),
+        ("the suite", &|| suite(&["--run-ignored", "all"])),
         ("a minute of each fuzz target", &|| fuzz::run(&[])),
         ("the emulated machines", &|| vm::run(&[])),
     ];
@@ -26,9 +31,14 @@ pub(crate) fn run(args: &[String]) -> Done {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// In CI (`CI` is set by all of them) a test that fails and then passes is shown as flaky and does not fail the whole.
+/// All of them set it.
+fn in_ci() -> bool {
+    std::env::var_os("CI").is_some()
+}
+
+/// In CI a test that fails and then passes is shown as flaky and does not fail the whole.
 fn suite(options: &[&str]) -> Done {
-    let profile = if std::env::var_os("CI").is_some() { "ci" } else { "default" };
+    let profile = if in_ci() { "ci" } else { "default" };
     let mut suite = cargo(&["nextest", "run", "--workspace", "--no-fail-fast", "--profile", profile]);
     must(suite.args(options))
 }

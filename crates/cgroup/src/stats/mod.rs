@@ -255,6 +255,12 @@ pub struct Rdma {
     pub objects: (u64, u64),
 }
 
+/// Each reader of a group's files, with any text.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(text: &str) {
+    let _ = (v1::by_mode(text), v1::entries(text), v2::io(text), v2::psi(text));
+}
+
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }

@@ -46,7 +46,7 @@ fn cpu(dir: &OwnedFd, stats: &mut Stats) {
 }
 
 /// `cpu user system`, a line for each CPU.
-fn by_mode(text: &str) -> (Vec<u64>, Vec<u64>) {
+pub(super) fn by_mode(text: &str) -> (Vec<u64>, Vec<u64>) {
     let line = |line: &str| {
         let mut words = line.split_whitespace().skip(1).map(str::parse::<u64>);
         Some((words.next()?.ok()?, words.next()?.ok()?))
@@ -120,7 +120,7 @@ fn blkio(dir: &OwnedFd) -> Blkio {
 }
 
 /// `8:0 Read 4096` or `8:0 4096`; the sum at the end belongs to no device.
-fn entries(text: &str) -> Vec<BlkioEntry> {
+pub(super) fn entries(text: &str) -> Vec<BlkioEntry> {
     let line = |line: &str| {
         let mut words = line.split_whitespace();
         let (major, minor) = words.next()?.split_once(':')?;

@@ -60,7 +60,7 @@ pub(super) fn pids(dir: &OwnedFd) -> Pids {
 }
 
 /// `8:0 rbytes=1 wbytes=2 rios=3 wios=4 …`
-fn io(text: &str) -> Blkio {
+pub(super) fn io(text: &str) -> Blkio {
     let mut blkio = Blkio::default();
     for line in text.lines() {
         let mut words = line.split_whitespace();
@@ -113,7 +113,7 @@ fn pressure(dir: &OwnedFd, file: &str) -> Option<Psi> {
 }
 
 /// `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`, and `full` likewise.
-fn psi(text: &str) -> Psi {
+pub(super) fn psi(text: &str) -> Psi {
     let line = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
         let value = |key: &str| line.split_whitespace().find_map(|word| word.strip_prefix(key));

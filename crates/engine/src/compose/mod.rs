@@ -28,6 +28,8 @@ mod sysctl;
 mod user;
 
 pub use etc::{hostname_file, hosts_file, resolv_file};
+#[cfg(fuzzing)]
+pub use host::source_mount;
 pub use host::{Host, LiveHost, Node, SourceMount};
 pub use ids::{IdMaps, mapping};
 pub use process::hostname;

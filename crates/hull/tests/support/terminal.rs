@@ -6,6 +6,9 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Engines in an emulated machine take their time.
+const PATIENCE: Duration = Duration::from_secs(90);
+
 /// A program on a terminal of its own, typed to and read from.
 #[derive(Debug)]
 pub struct Terminal {
@@ -44,7 +47,7 @@ impl Terminal {
 
     /// Waits until a text is on the screen; what came since the last such text is returned.
     pub fn expect(&mut self, text: &str) -> String {
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + PATIENCE;
         loop {
             if let Some(at) = self.seen.find(text) {
                 let rest = self.seen.split_off(at + text.len());
@@ -57,7 +60,7 @@ impl Terminal {
 
     /// Waits for the end of the program and gives its exit code.
     pub fn wait(mut self) -> i32 {
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("wait") {
                 return status.code().unwrap_or(-1);

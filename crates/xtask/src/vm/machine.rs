@@ -1,8 +1,10 @@
 //! One machine: put together, booted, and heard.
 
 use super::kernel::Kernel;
+use super::tests::Tests;
 use crate::shell::{Done, quietly, release_hull, sh};
 use std::fmt::Write as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -15,6 +17,8 @@ pub(super) enum System {
     V1,
     /// Debian's systemd, and v2 as it sets it up.
     Systemd,
+    /// The same with engines, and hull's tests with them.
+    Engines,
     /// Debian without systemd, on a processor whose clock counts instructions.
     Count,
 }
@@ -25,25 +29,31 @@ impl System {
             Self::V2 => "v2",
             Self::V1 => "v1",
             Self::Systemd => "systemd",
+            Self::Engines => "engines",
             Self::Count => "count",
+        }
+    }
+
+    /// Seconds until a machine counts as hung. On a quiet one a minute is plenty for the checks.
+    fn patience(self) -> u32 {
+        match self {
+            Self::Engines => 1800,
+            _ => 600,
         }
     }
 }
 
-/// The initramfs loads modules and leaves: from itself pivot_root(2) is not allowed.
-const INIT: &str = include_str!("init.sh");
-
-/// What is tried inside, whatever the system.
-const CHECKS: &str = include_str!("checks.sh");
-
-/// What is tried under systemd besides.
-const SYSTEMD: &str = include_str!("systemd.sh");
-
-/// What instructions are counted of.
-const COUNT: &str = include_str!("count.sh");
-
-/// Seconds until a machine counts as hung; on a quiet one, a minute is plenty.
-const PATIENCE: u32 = 400;
+/// What a machine runs.
+const SCRIPTS: [(&str, &str); 5] = [
+    // The initramfs loads modules and leaves: from itself pivot_root(2) is not allowed.
+    ("init", include_str!("init.sh")),
+    // Whatever the system, and under systemd besides.
+    ("checks.sh", include_str!("checks.sh")),
+    ("systemd.sh", include_str!("systemd.sh")),
+    // Instead, where instructions are counted, and where hull's tests are run.
+    ("count.sh", include_str!("count.sh")),
+    ("tests.sh", include_str!("tests.sh")),
+];
 
 pub(super) struct Machine<'a> {
     pub(super) dir: PathBuf,
@@ -53,6 +63,7 @@ pub(super) struct Machine<'a> {
     pub(super) disk: PathBuf,
     /// An image of many layers.
     pub(super) many: PathBuf,
+    pub(super) tests: Option<Tests>,
 }
 
 impl Machine<'_> {
@@ -61,7 +72,11 @@ impl Machine<'_> {
         eprintln!("+ booting Linux {} with {} under emulation", self.version, self.system.name());
         let start = std::time::Instant::now();
         let said = self.boot()?;
-        eprintln!("+ its end after {} s", start.elapsed().as_secs());
+        let (took, patience) = (start.elapsed().as_secs(), self.system.patience());
+        eprintln!(
+            "+ its end after {took} s, of {patience} s at most; all it said is in `{}`",
+            self.log().display()
+        );
         judge(&said)
     }
 
@@ -77,16 +92,21 @@ impl Machine<'_> {
     }
 
     fn initramfs(&self) -> Done {
-        let texts = [("init", INIT), ("checks.sh", CHECKS), ("systemd.sh", SYSTEMD), ("count.sh", COUNT)];
-        for (name, text) in texts {
+        for (name, text) in SCRIPTS {
             std::fs::write(self.dir.join(name), text).map_err(|error| format!("write `{name}`: {error}"))?;
         }
         let mut script = String::from(
             "set -e; rm -rf ram; mkdir -p ram/bin ram/proc ram/sys ram/dev ram/new ram/modules\n\
-             cp init checks.sh systemd.sh count.sh ram/; chmod +x ram/init; cp /bin/busybox ram/bin/\n",
+             cp init *.sh ram/; chmod +x ram/init; cp /bin/busybox ram/bin/\n",
         );
         let _ = writeln!(script, "cp {} ram/bin/hull", release_hull().display());
         let _ = writeln!(script, "cp {} ram/many.tar", self.many.display());
+        if let Some(tests) = &self.tests {
+            let _ = writeln!(script, "mkdir ram/tests; echo {} > ram/hull-path", tests.hull.display());
+            for (name, program) in &tests.programs {
+                let _ = writeln!(script, "cp {} ram/tests/{name}", program.display());
+            }
+        }
         for (number, module) in self.kernel.modules.iter().enumerate() {
             let unpack = if module.extension().is_some_and(|kind| kind == "xz") { "xz -dc" } else { "cat" };
             let _ = writeln!(script, "{unpack} {} > ram/modules/{number:02}.ko", module.display());
@@ -95,11 +115,11 @@ impl Machine<'_> {
         quietly(&mut sh(&self.dir, &script))
     }
 
-    /// What it writes to its serial line. The disk stays as it was.
+    /// What it writes to its serial line, which can be read as it comes in the log. The disk stays as it was.
     fn boot(&self) -> Result<String, String> {
         self.initramfs()?;
         let mut qemu = Command::new("timeout");
-        qemu.arg(PATIENCE.to_string()).arg("qemu-system-x86_64");
+        qemu.arg(self.system.patience().to_string()).arg("qemu-system-x86_64");
         qemu.args(match self.system {
             System::Count => ["-accel", "tcg", "-icount", "shift=0,sleep=off"],
             _ => ["-accel", "tcg,thread=multi", "-smp", "2"],
@@ -114,11 +134,15 @@ impl Machine<'_> {
             self.system.name()
         );
         qemu.args(["-append", &options]).stdin(Stdio::null());
-        let said = qemu.output().map_err(|error| format!("run qemu: {error}"))?;
-        let said = String::from_utf8_lossy(&said.stdout).replace('\r', "");
-        let log = self.dir.join(format!("{}-{}.log", self.system.name(), self.version));
-        std::fs::write(&log, &said).map_err(|error| format!("write `{}`: {error}", log.display()))?;
-        Ok(said)
+        let log = self.log();
+        let file = File::create(&log).map_err(|error| format!("make `{}`: {error}", log.display()))?;
+        qemu.stdout(file).status().map_err(|error| format!("run qemu: {error}"))?;
+        let said = std::fs::read(&log).map_err(|error| format!("read `{}`: {error}", log.display()))?;
+        Ok(String::from_utf8_lossy(&said).replace('\r', ""))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.join(format!("{}-{}.log", self.system.name(), self.version))
     }
 }
 

@@ -1,4 +1,5 @@
-//! hull in emulated machines: pure cgroup v2 and v1, Debian's kernels, and systemd as pid 1; a minute each at most.
+//! hull in emulated machines: pure cgroup v2 and v1, Debian's kernels, and systemd as pid 1, a minute each on a quiet
+//! host; and engines over hull-runtime with both, in minutes.
 //!
 //! A machine is a kernel out of Debian's package, an initramfs with busybox and the static binary, and a disk with
 //! ext4. What runs in it says `ok`, `FAIL` or `SKIP`, a line each, and `DONE` at its end.
@@ -6,12 +7,14 @@
 mod debian;
 mod kernel;
 mod machine;
+mod tests;
 
 use crate::image::{Layers, archive};
 use crate::packages;
 use crate::shell::{Done, build_hull, quietly, root, sh};
 use machine::{Machine, System};
 use std::path::{Path, PathBuf};
+use tests::Tests;
 
 /// What booting needs of Debian.
 const PACKAGES: [(&str, &str); 6] = [
@@ -24,10 +27,16 @@ const PACKAGES: [(&str, &str); 6] = [
 ];
 
 /// Every machine: what is above the kernel, and Debian's kernel.
-const MATRIX: [(System, &str); 4] =
-    [(System::V2, "6.12"), (System::V2, "6.1"), (System::V1, "6.1"), (System::Systemd, "6.1")];
+const MATRIX: [(System, &str); 6] = [
+    (System::V2, "6.12"),
+    (System::V2, "6.1"),
+    (System::V1, "6.1"),
+    (System::Systemd, "6.12"),
+    (System::Systemd, "6.1"),
+    (System::Engines, "6.12"),
+];
 
-/// `vm-test [v2|v1|systemd] [6.12|6.1]`: all machines that fit the words.
+/// `vm-test [v2|v1|systemd|engines] [6.12|6.1]`: all machines that fit the words.
 pub(crate) fn run(args: &[String]) -> Done {
     packages::install(&PACKAGES)?;
     build_hull()?;
@@ -35,7 +44,7 @@ pub(crate) fn run(args: &[String]) -> Done {
         |(system, version): &&(System, &str)| args.iter().all(|arg| arg == system.name() || arg == version);
     let wanted: Vec<_> = MATRIX.iter().filter(fits).collect();
     if wanted.is_empty() {
-        return Err("vm-test [v2|v1|systemd] [6.12|6.1]: there is no such machine".into());
+        return Err("vm-test [v2|v1|systemd|engines] [6.12|6.1]: there is no such machine".into());
     }
     let failures: Vec<_> = wanted
         .into_iter()
@@ -51,11 +60,13 @@ fn test(system: System, version: &str) -> Done {
     let dir = directory()?;
     let kernel = kernel::kernel(&dir, version)?;
     let disk = match system {
-        System::Systemd | System::Count => debian::disk(&dir)?,
-        _ => empty_disk(&dir)?,
+        System::Systemd | System::Count => debian::disk(&dir, &[])?,
+        System::Engines => debian::disk(&dir, &engines())?,
+        System::V1 | System::V2 => empty_disk(&dir)?,
     };
     let many = many_layers(&dir)?;
-    Machine { dir, kernel, version, system, disk, many }.test()
+    let tests = (system == System::Engines).then(|| Tests::build(&["engines"])).transpose()?;
+    Machine { dir, kernel, version, system, disk, many, tests }.test()
 }
 
 /// For a benchmark: a kernel, and an initramfs that says a line and waits.
@@ -69,8 +80,13 @@ pub(crate) fn smallest(dir: &Path, line: &str) -> Result<(PathBuf, PathBuf), Str
 pub(crate) fn counts() -> Result<Vec<String>, String> {
     packages::install(&PACKAGES)?;
     let dir = directory()?;
-    let (kernel, disk, many) = (kernel::kernel(&dir, "6.12")?, debian::disk(&dir)?, many_layers(&dir)?);
-    Machine { dir, kernel, version: "6.12", system: System::Count, disk, many }.lines("count")
+    let (kernel, disk, many) = (kernel::kernel(&dir, "6.12")?, debian::disk(&dir, &[])?, many_layers(&dir)?);
+    Machine { dir, kernel, version: "6.12", system: System::Count, disk, many, tests: None }.lines("count")
+}
+
+/// docker asks ps(1) for what runs in a container, and loads a profile where the kernel has AppArmor.
+fn engines() -> Vec<&'static str> {
+    packages::ENGINES.iter().map(|(_, package)| *package).chain(["procps", "apparmor"]).collect()
 }
 
 /// Where packages, disks and the initramfs lie.
