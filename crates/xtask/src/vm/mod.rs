@@ -86,7 +86,7 @@ pub(crate) fn counts() -> Result<Vec<String>, String> {
 
 /// docker asks ps(1) for what runs in a container, and loads a profile where the kernel has AppArmor.
 fn engines() -> Vec<&'static str> {
-    packages::ENGINES.iter().map(|(_, package)| *package).chain(["procps", "apparmor"]).collect()
+    packages::ENGINES.iter().map(|(_, package)| *package).chain(["procps", "apparmor", "uidmap"]).collect()
 }
 
 /// Where packages, disks and the initramfs lie.
