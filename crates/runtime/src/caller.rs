@@ -14,20 +14,19 @@ pub enum Caller {
     Ordinary,
 }
 
-/// Numbers of capabilities(7)
+/// CAP_SYS_ADMIN of capabilities(7)
 const SYS_ADMIN: u64 = 1 << 21;
-const MKNOD: u64 = 1 << 27;
 
 /// PROC_USER_INIT_INO of linux/proc_ns.h: the user namespace that was there first.
 const FIRST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 
 impl Caller {
-    /// The caller of this process. Where `/proc` does not tell, whoever has the capabilities is taken for root.
+    /// The caller of this process. Where `/proc` does not tell, whoever has the capability is taken for root.
     pub fn now() -> Self {
         let held = capabilities().map_or(0, |sets| sets.effective);
         match held & SYS_ADMIN != 0 {
             false => Self::Ordinary,
-            true if held & MKNOD != 0 && is_first() => Self::Root,
+            true if is_first() => Self::Root,
             true => Self::Inside,
         }
     }
