@@ -1,14 +1,16 @@
 //! The id maps of a container's user namespace, see user_namespaces(7).
 //!
-//! Who has CAP_SETUID over the ids writes them. Anybody else may map the own id alone; ranges are given by newuidmap(1)
-//! and newgidmap(1), as far as `/etc/subuid` and `/etc/subgid` grant them.
+//! Who has CAP_SETUID and CAP_SETGID over the ids writes them. Anybody else may map the own id alone; ranges are given by
+//! newuidmap(1) and newgidmap(1), as far as `/etc/subuid` and `/etc/subgid` grant them.
 
 use crate::caller::Caller;
 use crate::plan::{Plan, invalid};
 use crate::start::write_proc;
-use crate::{Error, Kind, Result};
-use rustix::process::{Pid, getegid, geteuid};
+use crate::{Error, Kind, Result, refused};
+use rustix::io::Errno;
+use rustix::process::{Pid, getegid};
 use std::process::{Command, Stdio};
+use sys::proc::Procfs;
 
 /// Which of the two maps.
 #[derive(Debug, Clone, Copy)]
@@ -29,20 +31,19 @@ impl Plan {
             write_proc(pid, USERS.file, uids)?;
             return write_proc(pid, GROUPS.file, gids);
         }
-        USERS.give(pid, uids, is_only(uids, geteuid().as_raw()))?;
-        let own = self.denies_groups();
-        if own {
+        USERS.give(pid, uids)?;
+        if self.denies_groups() {
             // Or whoever is kept out of a file by a group would leave the group.
             write_proc(pid, "setgroups", "deny")?;
         }
-        GROUPS.give(pid, gids, own)
+        GROUPS.give(pid, gids)
     }
 
     /// What an ordinary caller cannot have.
     pub(crate) fn check_caller(&self, caller: Caller) -> Result<()> {
         match caller {
             Caller::Ordinary if !self.namespaces.has_user() => {
-                Err(invalid("a caller who is not root needs a user namespace for the container")
+                Err(invalid("a caller without CAP_SYS_ADMIN needs a user namespace for the container")
                     .with_hint("`spec --rootless` writes such a configuration"))
             }
             Caller::Ordinary if self.denies_groups() && !self.process.identity.groups.is_empty() => {
@@ -67,8 +68,18 @@ fn is_only(map: &str, own: u32) -> bool {
 }
 
 impl Side {
-    fn give(self, pid: Pid, map: &str, own: bool) -> Result<()> {
-        if own { write_proc(pid, self.file, map) } else { self.ask(pid, map) }
+    fn write(self, pid: Pid, map: &str) -> rustix::io::Result<()> {
+        Procfs::mounted()?.write(format!("{}/{}", pid.as_raw_nonzero(), self.file), map)
+    }
+
+    fn give(self, pid: Pid, map: &str) -> Result<()> {
+        match self.write(pid, map) {
+            Err(Errno::PERM) => self.ask(pid, map),
+            Err(errno) => {
+                Err(refused(errno, format!("write `{}` to the container's {}", map.trim_end(), self.file)))
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     fn ask(self, pid: Pid, map: &str) -> Result<()> {
