@@ -188,6 +188,19 @@ fn a_container_is_led_through_its_life() {
 }
 
 #[test]
+fn a_container_may_see_the_hosts_processes() {
+    let mut rootless = Rootless::new("exec sleep 1000");
+    rootless.container.bundle.drop_namespace("pid");
+    rootless.create(&[]);
+    let pid = rootless.state()["pid"].as_i64().unwrap();
+    assert_eq!(rootless.exec(&format!("test -e /proc/{pid}/stat; id -u")), "0");
+    rootless.ok(&["start", rootless.id()]);
+    assert_eq!(rootless.exec("id -u"), "0");
+    rootless.ok(&["delete", "--force", rootless.id()]);
+    assert!(!lives(pid));
+}
+
+#[test]
 fn namespaces_of_another_container_are_joined() {
     let first = Rootless::with_ranges("exec sleep 1000");
     first.create(&[]);

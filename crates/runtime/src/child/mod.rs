@@ -115,11 +115,12 @@ impl Child<'_> {
             .map_err(|error| Failure::new(Step::Hook, Errno::CANCELED, error.to_string()))
     }
 
-    /// An ordinary caller, and its hooks, may look at its container only if this process is dumpable. Nobody else is in
-    /// its pid namespace to do so, if that is new.
+    /// An ordinary caller, and its hooks, may look at its container only if this process is dumpable. Nobody but them is in
+    /// sight of it who might, unless others' pid namespace is joined.
     fn show(&self) -> Result<()> {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-        match self.caller == Caller::Ordinary && self.plan.namespaces.new.contains(Namespaces::PID) {
+        let has_company = self.plan.namespaces.joins.iter().any(|join| join.kind == Namespaces::PID);
+        match self.caller == Caller::Ordinary && !has_company {
             true => set_dumpable_behavior(DumpableBehavior::Dumpable).during(Step::Identity, "visible"),
             false => Ok(()),
         }
