@@ -58,6 +58,7 @@ impl Process {
     /// Kills it and waits for its end. One that has ended is fine.
     fn end(self, record: &Record) -> Result<()> {
         let Some(pidfd) = self.open()? else { return Ok(()) };
+        record.kill_beside();
         let _ = sys::signal::send(&pidfd, Signal::KILL.as_raw());
         // What is frozen on v1 dies only when it thaws.
         match record.group()? {

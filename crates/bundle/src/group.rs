@@ -2,11 +2,14 @@
 
 use crate::config::Bundle;
 use crate::error::{At, from_cgroup, invalid, status};
+use crate::record::Process;
 use crate::{Place, Record, Result, Status};
 use cgroup::systemd::{Driver, Manager, Value, from_annotations};
 use cgroup::{Cgroup, Host, OomNotice, Stats};
 use oci::runtime::LinuxResources;
 use runtime::Caller;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use std::path::PathBuf;
 
 impl Record {
     /// The group and the host's hierarchies; none where the container has none.
@@ -100,7 +103,7 @@ impl Place {
     /// [`Invalid`](crate::Kind::Invalid) if it has no class of its own.
     pub fn update_rdt(&self, schemata: &[&str]) -> Result<()> {
         let record = self.record()?;
-        let is_class = |path: &&std::path::PathBuf| !path.iter().any(|part| part == "mon_groups");
+        let is_class = |path: &&PathBuf| !path.iter().any(|part| part == "mon_groups");
         let class =
             record.rdt.iter().find(is_class).ok_or_else(|| {
                 invalid(format!("container `{}` has no Intel RDT class of its own", self.id()))
@@ -120,14 +123,14 @@ impl Place {
         self.group_of(&self.record()?)?.1.oom_notice().map_err(from_cgroup)
     }
 
-    /// Its processes, as the host counts them; those of groups below as well. Of a container without a group, those of
-    /// its pid namespace.
+    /// Its processes, as the host counts them; those of groups below as well. Of a container without a group, those in its
+    /// pid or mount namespace.
     pub fn processes(&self) -> Result<Vec<i32>> {
         let state = self.state()?;
         let mut pids = match (state.record.group()?, state.pid) {
             (Some((_, group)), _) => group.all_procs().iter().map(|pid| pid.as_raw_nonzero().get()).collect(),
-            (None, Some(pid)) if !state.record.shares_pids => beside(pid),
-            (None, first) => first.into_iter().collect(),
+            (None, Some(pid)) => sharing(pid, if state.record.shares_pids { "mnt" } else { "pid" }),
+            (None, None) => Vec::new(),
         };
         pids.sort_unstable();
         Ok(pids)
@@ -143,11 +146,42 @@ impl Place {
     }
 }
 
-/// All in the pid namespace of a process, as far as the caller may see them.
-fn beside(pid: i32) -> Vec<i32> {
-    let namespace = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-    let Some(wanted) = namespace(pid) else { return vec![pid] };
+impl Record {
+    /// Kills what is beside the first process, where neither a group nor a pid namespace holds it together. As long as the
+    /// first lives, its mount namespace is no other container's.
+    pub(crate) fn kill_beside(&self) {
+        let first =
+            self.process.filter(|process| self.shares_pids && self.cgroup.is_none() && process.lives());
+        let Some(Process { pid: first, .. }) = first else { return };
+        for _ in 0..500 {
+            let others: Vec<_> = sharing(first, "mnt").into_iter().filter(|&pid| pid != first).collect();
+            if others.is_empty() {
+                return;
+            }
+            others.into_iter().for_each(|pid| kill_sharing(pid, first));
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+}
+
+/// All in the same namespace as a process, as far as the caller may see them.
+fn sharing(pid: i32, kind: &str) -> Vec<i32> {
+    let Some(wanted) = namespace(pid, kind) else { return vec![pid] };
     let names = std::fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.file_name());
     let pids = names.filter_map(|name| name.to_str()?.parse().ok());
-    pids.filter(|&one| namespace(one).as_ref() == Some(&wanted)).collect()
+    pids.filter(|&one| namespace(one, kind).as_ref() == Some(&wanted)).collect()
+}
+
+fn namespace(pid: i32, kind: &str) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok()
+}
+
+/// Checked after it was opened: the id may be another process's meanwhile.
+fn kill_sharing(pid: i32, first: i32) {
+    let opened = Pid::from_raw(pid).map(|pid| pidfd_open(pid, PidfdFlags::empty()));
+    if let Some(Ok(pidfd)) = opened
+        && namespace(pid, "mnt").is_some_and(|own| Some(own) == namespace(first, "mnt"))
+    {
+        let _ = sys::signal::send(&pidfd, Signal::KILL.as_raw());
+    }
 }

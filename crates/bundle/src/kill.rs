@@ -14,6 +14,9 @@ impl Place {
     pub fn kill(&self, signal: i32) -> Result<()> {
         let record = self.record()?;
         let is_kill = signal == Signal::KILL.as_raw();
+        if is_kill {
+            record.kill_beside();
+        }
         self.kill_first(&record, signal)?;
         if is_kill && record.shares_pids {
             record.signal_all(Signal::KILL)?;

@@ -188,16 +188,20 @@ fn a_container_is_led_through_its_life() {
 }
 
 #[test]
-fn a_container_may_see_the_hosts_processes() {
-    let mut rootless = Rootless::new("exec sleep 1000");
-    rootless.container.bundle.drop_namespace("pid");
-    rootless.create(&[]);
-    let pid = rootless.state()["pid"].as_i64().unwrap();
-    assert_eq!(rootless.exec(&format!("test -e /proc/{pid}/stat; id -u")), "0");
-    rootless.ok(&["start", rootless.id()]);
-    assert_eq!(rootless.exec("id -u"), "0");
-    rootless.ok(&["delete", "--force", rootless.id()]);
-    assert!(!lives(pid));
+fn without_group_and_pid_namespace_all_of_it_ends_with_it() {
+    for end in [&["kill", "ID", "KILL"][..], &["delete", "--force", "ID"]] {
+        let mut rootless = Rootless::new("sleep 999 & echo $! > /second; exec sleep 1000");
+        rootless.container.bundle.drop_namespace("pid");
+        rootless.create(&[]);
+        let first = rootless.state()["pid"].as_i64().unwrap();
+        assert_eq!(rootless.exec(&format!("test -e /proc/{first}/stat; id -u")), "0");
+        rootless.ok(&["start", rootless.id()]);
+        let second: i64 = rootless.container.read("second").parse().unwrap();
+        assert!(rootless.ok(&["ps", "--format", "json", rootless.id()]).contains(&second.to_string()));
+        let words: Vec<_> = end.iter().map(|&word| if word == "ID" { rootless.id() } else { word }).collect();
+        rootless.ok(&words);
+        await_that("both end", || !lives(first) && !lives(second));
+    }
 }
 
 #[test]
