@@ -4,7 +4,7 @@ use crate::shell::{Done, has, must};
 use std::process::Command;
 
 /// (program that tells whether it is there, package)
-const TESTS: [(&str, &str); 10] = [
+pub(crate) const TESTS: [(&str, &str); 10] = [
     ("busybox", "busybox-static"),
     ("python3", "python3"),
     ("tar", "tar"),
@@ -18,13 +18,14 @@ const TESTS: [(&str, &str); 10] = [
 ];
 
 /// Engines that run hull-runtime, and what they need for all that is tested with them.
-pub(crate) const ENGINES: [(&str, &str); 6] = [
+pub(crate) const ENGINES: [(&str, &str); 7] = [
     ("podman", "podman"),
     ("catatonit", "catatonit"),
     ("buildah", "buildah"),
     ("dockerd", "docker.io"),
     ("containerd", "containerd"),
     ("docker-compose", "docker-compose"),
+    ("/usr/lib/python3/dist-packages/grpc/__init__.py", "python3-grpcio"),
 ];
 
 /// What is run beside hull in `--long` tests and benchmarks.

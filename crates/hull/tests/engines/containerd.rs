@@ -1,5 +1,6 @@
-//! containerd's `ctr`: io.containerd.runc.v2 with another binary.
+//! containerd: io.containerd.runc.v2 with another binary, asked for by `ctr`, and by configuration for kubelets.
 
+use crate::support::{busybox, docker_archive_running};
 use crate::workshop::{Daemon, Workshop};
 use crate::{eventually, ok, run, under_systemd};
 use std::process::Command;
@@ -12,12 +13,17 @@ struct Containerd {
 
 impl Containerd {
     fn new() -> Option<Self> {
+        Self::configured("disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n", "")
+    }
+
+    /// One that has the image, with words of its configuration before its tables and after.
+    fn configured(first: &str, last: &str) -> Option<Self> {
         let shop = Workshop::of(&["containerd", "ctr"])?;
+        let [storage, state, socket, runtime] =
+            ["storage", "run", "socket", "hull-runtime"].map(|name| shop.word(name));
         let config = format!(
-            "version = 2\nroot = \"{}\"\nstate = \"{}\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"{}\"\n",
-            shop.word("storage"),
-            shop.word("run"),
-            shop.word("socket"),
+            "version = 2\nroot = \"{storage}\"\nstate = \"{state}\"\n{first}[grpc]\naddress = \"{socket}\"\n{}",
+            last.replace("{runtime}", &runtime).replace("{run}", &state)
         );
         let config = shop.write("config.toml", &config);
         let mut daemon = Command::new("containerd");
@@ -46,9 +52,11 @@ impl Containerd {
 /// Containers that a test which failed left are ended while their daemon is there.
 impl Drop for Containerd {
     fn drop(&mut self) {
-        let (_, tasks) = run(&mut ctr(&self.shop, &["task", "ls", "-q"]));
-        for task in tasks.lines() {
-            let _ = run(&mut ctr(&self.shop, &["task", "delete", "-f", task]));
+        for namespace in ["default", "k8s.io"] {
+            let (_, tasks) = run(&mut ctr(&self.shop, &["-n", namespace, "task", "ls", "-q"]));
+            for task in tasks.lines() {
+                let _ = run(&mut ctr(&self.shop, &["-n", namespace, "task", "delete", "-f", task]));
+            }
         }
     }
 }
@@ -107,4 +115,41 @@ fn containerd_hands_its_groups_to_systemd() {
     eventually("the task stops", || containerd.is("STOPPED"));
     let _ = run(&mut ctr(&containerd.shop, &["task", "delete", &one]));
     eventually("its scope goes", || of_scope("ActiveState") == "inactive");
+}
+
+/// The README's line, and what keeps containerd from what is not there: a registry, other storage, plugins of networks.
+const CRI: &str = r#"
+[plugins."io.containerd.internal.v1.opt"]
+path = "{run}/opt"
+[plugins."io.containerd.grpc.v1.cri"]
+sandbox_image = "docker.io/library/sleeper:1"
+restrict_oom_score_adj = true
+[plugins."io.containerd.grpc.v1.cri".containerd]
+snapshotter = "native"
+default_runtime_name = "hull"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.hull]
+runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.hull.options]
+BinaryName = "{runtime}"
+"#;
+
+#[test]
+fn containerd_serves_a_kubelet() {
+    let asked = Command::new("/usr/bin/python3").args(["-c", "import grpc"]).status();
+    if !asked.is_ok_and(|status| status.success()) {
+        eprintln!("SKIP: python3-grpcio is not installed");
+        return;
+    }
+    let Some(containerd) = Containerd::configured("", CRI) else { return };
+    let shop = &containerd.shop;
+    let sleeper = docker_archive_running("sleeper:1", &["sleep", "1000"], &[busybox()]);
+    std::fs::write(shop.path("sleeper.tar"), sleeper).unwrap();
+    for archive in ["bb.tar", "sleeper.tar"] {
+        containerd.ok(&["-n", "k8s.io", "images", "import", "--snapshotter", "native", &shop.word(archive)]);
+    }
+    let mut kubelet = Command::new("/usr/bin/python3");
+    let script = shop.write("kubelet.py", include_str!("kubelet.py"));
+    kubelet.args([&script, &shop.word("socket"), &shop.unique("pod")]);
+    assert_eq!(ok(&mut kubelet).lines().collect::<Vec<_>>(), ["1000", "500", "67108864", "7"]);
+    assert_eq!(containerd.ok(&["-n", "k8s.io", "containers", "ls", "-q"]), "");
 }

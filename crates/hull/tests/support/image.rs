@@ -38,9 +38,18 @@ pub fn docker_archive(name: &str, layers: &[Vec<u8>]) -> Vec<u8> {
 
 /// Likewise of layers that are packed in some way.
 pub fn docker_archive_of(name: &str, layers: &[Vec<u8>], packed: &[Vec<u8>]) -> Vec<u8> {
+    archive(name, &["sh"], layers, packed)
+}
+
+/// Likewise of what runs something else than a shell.
+pub fn docker_archive_running(name: &str, command: &[&str], layers: &[Vec<u8>]) -> Vec<u8> {
+    archive(name, command, layers, layers)
+}
+
+fn archive(name: &str, command: &[&str], layers: &[Vec<u8>], packed: &[Vec<u8>]) -> Vec<u8> {
     let diff_ids: Vec<_> = layers.iter().map(|layer| format!("sha256:{}", sha256(layer))).collect();
     let config = serde_json::json!({
-        "architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"]},
+        "architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin"], "Cmd": command},
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
     })
     .to_string();

@@ -11,7 +11,7 @@ mod image;
 mod terminal;
 
 pub use caller::{Caller, GRANTED, OWN};
-pub use image::{busybox, docker_archive, docker_archive_of, tar_of};
+pub use image::{busybox, docker_archive, docker_archive_of, docker_archive_running, tar_of};
 pub use terminal::Terminal;
 
 use std::io::Write;

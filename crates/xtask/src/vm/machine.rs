@@ -17,7 +17,9 @@ pub(super) enum System {
     V1,
     /// Debian's systemd, and v2 as it sets it up.
     Systemd,
-    /// The same with engines, and hull's tests with them.
+    /// The same with hull's tests of the runtime.
+    Runtime,
+    /// The same with engines, and hull's tests of those.
     Engines,
     /// Debian without systemd, on a processor whose clock counts instructions.
     Count,
@@ -29,6 +31,7 @@ impl System {
             Self::V2 => "v2",
             Self::V1 => "v1",
             Self::Systemd => "systemd",
+            Self::Runtime => "runtime",
             Self::Engines => "engines",
             Self::Count => "count",
         }
@@ -37,8 +40,17 @@ impl System {
     /// Seconds until a machine counts as hung. On a quiet one a minute is plenty for the checks.
     fn patience(self) -> u32 {
         match self {
-            Self::Engines => 1800,
+            Self::Runtime | Self::Engines => 2400,
             _ => 600,
+        }
+    }
+
+    /// Of `crates/hull/tests`, which are run in it.
+    pub(super) fn tests(self) -> &'static [&'static str] {
+        match self {
+            Self::Runtime => &["attacks", "oci"],
+            Self::Engines => &["engines"],
+            _ => &[],
         }
     }
 }
@@ -91,6 +103,14 @@ impl Machine<'_> {
         if lines.is_empty() { Err(format!("the machine said no `{word}`:\n{said}")) } else { Ok(lines) }
     }
 
+    /// Tests of the runtime stop it at steps that a release has not.
+    fn hull(&self) -> PathBuf {
+        match &self.tests {
+            Some(tests) if self.system == System::Runtime => tests.hull.clone(),
+            _ => release_hull(),
+        }
+    }
+
     fn initramfs(&self) -> Done {
         for (name, text) in SCRIPTS {
             std::fs::write(self.dir.join(name), text).map_err(|error| format!("write `{name}`: {error}"))?;
@@ -99,7 +119,7 @@ impl Machine<'_> {
             "set -e; rm -rf ram; mkdir -p ram/bin ram/proc ram/sys ram/dev ram/new ram/modules\n\
              cp init *.sh ram/; chmod +x ram/init; cp /bin/busybox ram/bin/\n",
         );
-        let _ = writeln!(script, "cp {} ram/bin/hull", release_hull().display());
+        let _ = writeln!(script, "cp {} ram/bin/hull", self.hull().display());
         let _ = writeln!(script, "cp {} ram/many.tar", self.many.display());
         if let Some(tests) = &self.tests {
             let _ = writeln!(script, "mkdir ram/tests; echo {} > ram/hull-path", tests.hull.display());

@@ -1,5 +1,5 @@
 //! hull in emulated machines: pure cgroup v2 and v1, Debian's kernels, and systemd as pid 1, a minute each on a quiet
-//! host; and engines over hull-runtime with both, in minutes.
+//! host; and hull's own tests of the runtime, and of engines over it, with both, in minutes.
 //!
 //! A machine is a kernel out of Debian's package, an initramfs with busybox and the static binary, and a disk with
 //! ext4. What runs in it says `ok`, `FAIL` or `SKIP`, a line each, and `DONE` at its end.
@@ -27,16 +27,17 @@ const PACKAGES: [(&str, &str); 6] = [
 ];
 
 /// Every machine: what is above the kernel, and Debian's kernel.
-const MATRIX: [(System, &str); 6] = [
+const MATRIX: [(System, &str); 7] = [
     (System::V2, "6.12"),
     (System::V2, "6.1"),
     (System::V1, "6.1"),
     (System::Systemd, "6.12"),
     (System::Systemd, "6.1"),
+    (System::Runtime, "6.12"),
     (System::Engines, "6.12"),
 ];
 
-/// `vm-test [v2|v1|systemd|engines] [6.12|6.1]`: all machines that fit the words.
+/// `vm-test [v2|v1|systemd|runtime|engines] [6.12|6.1]`: all machines that fit the words.
 pub(crate) fn run(args: &[String]) -> Done {
     packages::install(&PACKAGES)?;
     build_hull()?;
@@ -44,7 +45,7 @@ pub(crate) fn run(args: &[String]) -> Done {
         |(system, version): &&(System, &str)| args.iter().all(|arg| arg == system.name() || arg == version);
     let wanted: Vec<_> = MATRIX.iter().filter(fits).collect();
     if wanted.is_empty() {
-        return Err("vm-test [v2|v1|systemd|engines] [6.12|6.1]: there is no such machine".into());
+        return Err("vm-test [v2|v1|systemd|runtime|engines] [6.12|6.1]: there is no such machine".into());
     }
     let failures: Vec<_> = wanted
         .into_iter()
@@ -61,11 +62,11 @@ fn test(system: System, version: &str) -> Done {
     let kernel = kernel::kernel(&dir, version)?;
     let disk = match system {
         System::Systemd | System::Count => debian::disk(&dir, &[])?,
-        System::Engines => debian::disk(&dir, &engines())?,
+        System::Runtime | System::Engines => debian::disk(&dir, &tools())?,
         System::V1 | System::V2 => empty_disk(&dir)?,
     };
     let many = many_layers(&dir)?;
-    let tests = (system == System::Engines).then(|| Tests::build(&["engines"])).transpose()?;
+    let tests = (!system.tests().is_empty()).then(|| Tests::build(system.tests())).transpose()?;
     Machine { dir, kernel, version, system, disk, many, tests }.test()
 }
 
@@ -84,9 +85,10 @@ pub(crate) fn counts() -> Result<Vec<String>, String> {
     Machine { dir, kernel, version: "6.12", system: System::Count, disk, many, tests: None }.lines("count")
 }
 
-/// docker asks ps(1) for what runs in a container, and loads a profile where the kernel has AppArmor.
-fn engines() -> Vec<&'static str> {
-    packages::ENGINES.iter().map(|(_, package)| *package).chain(["procps", "apparmor", "uidmap"]).collect()
+/// What tests run. docker asks ps(1) for what runs in a container, and loads a profile where the kernel has AppArmor.
+fn tools() -> Vec<&'static str> {
+    let packages = packages::TESTS.iter().chain(&packages::ENGINES).map(|(_, package)| *package);
+    packages.chain(["procps", "apparmor"]).collect()
 }
 
 /// Where packages, disks and the initramfs lie.

@@ -2,12 +2,13 @@
 export HOME=/root
 echo # after whatever the line held
 for program in /tests/*; do
-    said=/var/tmp/${program##*/}
+    name=${program##*/} said=/var/tmp/${program##*/}
+    [ $name = engines ] && ignored=--include-ignored || ignored= # others' are oracles
     # Two at once are what two emulated processors stand.
-    "$program" --include-ignored --test-threads 2 --show-output 2>&1 | tee $said |
+    "$program" $ignored --test-threads 2 --show-output 2>&1 | tee $said |
         /bin/sed -un 's/^test \(.*\) \.\.\. ok$/ok \1/p; s/^test \(.*\) \.\.\. FAILED$/FAIL \1/p'
     sed -n 's/^SKIP: /SKIP /p' $said
-    grep -q '^test result: ok' $said || { cat $said; echo "FAIL ${program##*/} as a whole"; }
+    grep -q '^test result: ok' $said || { cat $said; echo "FAIL $name as a whole"; }
 done
 sync
 echo DONE
