@@ -95,7 +95,7 @@ pub(crate) fn false_proc(bundle: &Bundle, place: &str) {
     for name in ["exec", "apparmor-exec", "current"] {
         std::fs::write(attr.join(name), "untouched").unwrap();
     }
-    for name in ["kcore", "sysrq-trigger"] {
+    for name in ["kcore", "keys", "timer_list", "sysrq-trigger"] {
         std::fs::write(bundle.root(place).join(name), "").unwrap();
     }
 }

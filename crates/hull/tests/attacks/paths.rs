@@ -101,6 +101,29 @@ fn cve_2019_19921_proc_exchanged_for_a_link_while_starting() {
     });
 }
 
+/// Whoever shares the root may exchange `/proc` for a directory of the same look: then masks that are looked up by name cover
+/// that, and after one more exchange the program has a procfs that nothing covers.
+#[test]
+fn proc_exchanged_for_a_directory_while_starting() {
+    let mut bundle = Bundle::new();
+    std::fs::create_dir_all(bundle.root("proc")).unwrap();
+    false_proc(&bundle, "evil");
+    bundle.script(
+        "for d in /proc /evil; do [ $(stat -f -c %T $d) = proc ] || continue; echo REAL
+        cat $d/keys $d/timer_list 2>/dev/null | head -c 1; (: > $d/sys/net/ipv4/ip_forward) 2>/dev/null && echo WRITTEN
+        done; echo RAN",
+    );
+    assert_withstands(|| {
+        let attacker = Swapper::new(bundle.root("proc"), bundle.root("evil"));
+        let said = bundle.run_beside(Runtime::Tested, attacker);
+        match said.has("RAN") {
+            true if said.text == "REAL\nRAN\n" => End::Withstood,
+            true => End::Fallen(format!("a procfs is bare: {said:?}")),
+            false => End::Refused,
+        }
+    });
+}
+
 /// A mount point that is a link to the host's directory, or in one.
 fn escaping(link: &str, place: &str) -> Bundle {
     let mut bundle = Bundle::new();

@@ -107,25 +107,32 @@ fn null_device() -> rustix::io::Result<OwnedFd> {
     if is_null { Ok(tree) } else { Err(Errno::NXIO) }
 }
 
-/// Attaches every mount of the plan, in order. `sent` are the parent's: `/dev` first if it is made, then the binds. What
-/// is made read-only only when all else is done comes back.
+/// A mount that is needed once more when all are there.
+pub(super) struct Kept {
+    pub(super) place: PathBuf,
+    pub(super) tree: OwnedFd,
+    /// It is made read-only when all else is done.
+    pub(super) is_late: bool,
+}
+
+/// Attaches every mount of the plan, in order. `sent` are the parent's: `/dev` first if it is made, then the binds.
 pub(super) fn attach_all(
     plan: &Plan,
     root: &OwnedFd,
     sent: &mut std::vec::IntoIter<OwnedFd>,
     trees: Vec<Tree>,
-) -> Result<Vec<OwnedFd>> {
+) -> Result<Vec<Kept>> {
     let dev = if plan.makes_dev() { sent.next() } else { None };
-    let mut mounts = Mounts { root, dev, binds: sent, late: Vec::new() };
+    let mut mounts = Mounts { root, dev, binds: sent, kept: Vec::new() };
     plan.mounts.iter().zip(trees).try_for_each(|(mount, tree)| mounts.attach(mount, tree))?;
-    Ok(mounts.late)
+    Ok(mounts.kept)
 }
 
 struct Mounts<'a> {
     root: &'a OwnedFd,
     dev: Option<OwnedFd>,
     binds: &'a mut std::vec::IntoIter<OwnedFd>,
-    late: Vec<OwnedFd>,
+    kept: Vec<Kept>,
 }
 
 impl Mounts<'_> {
@@ -136,18 +143,22 @@ impl Mounts<'_> {
             (Source::Bind(_), _) => {
                 let tree = self.binds.next().ok_or_else(missing)?;
                 let is_dir = is_directory(&tree).during(Step::Mount, &subject)?;
-                self.put(plan, &tree, is_dir, false)
+                self.put(plan, &tree, is_dir, false)?;
+                self.keep(plan, tree);
+                Ok(())
             }
             (Source::Dev(_), _) => {
                 let tree = self.dev.take().ok_or_else(missing)?;
                 self.put(plan, &tree, true, false)?;
-                self.seal_late(plan, tree);
+                self.keep(plan, tree);
                 Ok(())
             }
             (Source::New(file_system), Tree::One(tree)) => self.attach_new(plan, file_system, tree),
             (Source::Hosts(_), Tree::One(tree)) => {
                 change(&tree, &plan.attach).during(Step::Mount, &subject)?;
-                self.put(plan, &tree, true, true)
+                self.put(plan, &tree, true, true)?;
+                self.keep(plan, tree);
+                Ok(())
             }
             (Source::Cgroup, Tree::One(tree)) => {
                 change(&tree, &plan.attach).during(Step::Mount, &subject)?;
@@ -176,7 +187,7 @@ impl Mounts<'_> {
             copy_up(&target, &tree).during(Step::CopyUp, &subject)?;
         }
         mount::attach(&tree, &target).during(Step::Mount, &subject)?;
-        self.seal_late(plan, tree);
+        self.keep(plan, tree);
         Ok(())
     }
 
@@ -186,9 +197,10 @@ impl Mounts<'_> {
         mount::attach(tree, &target).during(Step::Mount, plan.target.display().to_string())
     }
 
-    fn seal_late(&mut self, plan: &MountPlan, tree: OwnedFd) {
-        if plan.is_sealed_late() {
-            self.late.push(tree);
+    fn keep(&mut self, plan: &MountPlan, tree: OwnedFd) {
+        let (place, is_late) = (plan.target.clone(), plan.is_sealed_late());
+        if is_late || KERNELS.iter().any(|kernels| place == Path::new(kernels)) {
+            self.kept.push(Kept { place, tree, is_late });
         }
     }
 
@@ -222,6 +234,9 @@ impl Mounts<'_> {
         change(&shelf, &plan.attach).during(Step::Mount, &subject)
     }
 }
+
+/// Where the kernel's own files are.
+pub(super) const KERNELS: [&str; 2] = ["/proc", "/sys"];
 
 /// The kernel's own file systems are mounted on a directory that is what it looks like: a link in the
 /// image could lead them elsewhere, and the masks with them (CVE-2019-19921, CVE-2023-27561).
@@ -333,7 +348,8 @@ pub(super) fn mount_point(root: &OwnedFd, target: &Path, is_dir: bool, plain: bo
 pub(super) fn open_in(root: &OwnedFd, path: &Path, plain: bool) -> rustix::io::Result<OwnedFd> {
     let mut resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     resolve.set(ResolveFlags::NO_SYMLINKS, plain);
-    let path = if path == Path::new("/") { Path::new(".") } else { path };
+    let is_root = path == Path::new("/") || path.as_os_str().is_empty();
+    let path = if is_root { Path::new(".") } else { path };
     let open = || openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve);
     // A rename or mount anywhere at this moment, and the kernel is not sure of a `..`: see openat2(2).
     let is_settled = |found: &rustix::io::Result<OwnedFd>| !matches!(found, Err(Errno::AGAIN));
@@ -355,8 +371,7 @@ pub(super) fn make_in(root: &OwnedFd, path: &Path, is_dir: bool) -> rustix::io::
             walked.pop();
             continue;
         }
-        let parent =
-            open_in(root, if walked.as_os_str().is_empty() { Path::new(".") } else { &walked }, true)?;
+        let parent = open_in(root, &walked, true)?;
         match make_one(&parent, &part, is_dir || !rest.is_empty()) {
             Err(Errno::EXIST) => {}
             made => made?,

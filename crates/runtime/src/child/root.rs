@@ -1,6 +1,6 @@
 //! From the host's tree into the container's.
 
-use super::mounts::{Prepared, attach_all, open_in};
+use super::mounts::{KERNELS, Kept, Prepared, attach_all, open_in};
 use super::{During, Result, device};
 use crate::caller::Caller;
 use crate::failure::{Failure, Step};
@@ -15,8 +15,7 @@ use sys::mount::{self, Attributes};
 /// The container's root, entered, and what is still to be done to it.
 pub(super) struct Root {
     pub(super) root: OwnedFd,
-    /// Mounts that are made read-only last.
-    late: Vec<OwnedFd>,
+    kept: Vec<Kept>,
     null: Option<OwnedFd>,
 }
 
@@ -41,7 +40,7 @@ pub(super) fn enter(
     // Onto `/`, then below it: no mount point is needed.
     attach_on(&root, place.unwrap_or(Path::new("/"))).during(Step::EnterRoot, "/")?;
     let Prepared { trees, null } = prepared;
-    let late = attach_all(plan, &root, &mut sent, trees)?;
+    let kept = attach_all(plan, &root, &mut sent, trees)?;
     device::make_all(plan, &root, &mut sent, caller)?;
     before()?;
     let enter = || {
@@ -57,7 +56,7 @@ pub(super) fn enter(
         unmount(c".", UnmountFlags::DETACH)
     };
     enter().during(Step::EnterRoot, "/")?;
-    Ok(Root { root, late, null })
+    Ok(Root { root, kept, null })
 }
 
 fn attach_on(root: &OwnedFd, place: &Path) -> rustix::io::Result<()> {
@@ -68,11 +67,11 @@ fn attach_on(root: &OwnedFd, place: &Path) -> rustix::io::Result<()> {
 pub(super) fn finish(plan: &Plan, entered: &Root) -> Result<()> {
     let root = &entered.root;
     make_workdir(plan, root)?;
-    plan.read_only.iter().try_for_each(|path| make_read_only(root, path).during(Step::ReadOnly, path))?;
+    plan.read_only.iter().try_for_each(|path| make_read_only(entered, path).during(Step::ReadOnly, path))?;
     mask(plan, entered)?;
     let read_only = Attributes { set: mount::RDONLY, ..Attributes::default() };
-    for tree in &entered.late {
-        mount::set_attributes(tree, &read_only, false).during(Step::ReadOnly, "a tmpfs")?;
+    for late in entered.kept.iter().filter(|kept| kept.is_late) {
+        mount::set_attributes(&late.tree, &read_only, false).during(Step::ReadOnly, "a tmpfs")?;
     }
     if let Some(propagation) = plan.root_propagation {
         let change_to = Attributes { propagation, ..Attributes::default() };
@@ -97,20 +96,29 @@ fn make_workdir(plan: &Plan, root: &OwnedFd) -> Result<()> {
     }
 }
 
-/// A path that is hidden or protected, if it is there. The kernel's own files are where they are said to be: a link on
-/// the way would be somebody's trick.
-fn find(root: &OwnedFd, path: &str) -> rustix::io::Result<Option<OwnedFd>> {
-    let is_kernels = ["/proc/", "/sys/"].iter().any(|prefix| path.starts_with(prefix));
-    match open_in(root, Path::new(path), is_kernels) {
-        Ok(found) => Ok(Some(found)),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        Err(errno) => Err(errno),
+impl Root {
+    /// A path that is hidden or protected, if it is there. The kernel's own files are looked up from where they are
+    /// mounted: whoever shares the root may exchange the name at any moment. A link on the way would be somebody's trick.
+    fn find(&self, path: &str) -> rustix::io::Result<Option<OwnedFd>> {
+        let path = Path::new(path);
+        let found = match KERNELS.iter().find(|kernels| path.starts_with(kernels)) {
+            Some(kernels) => match self.kept.iter().rfind(|kept| kept.place == Path::new(kernels)) {
+                Some(kept) => open_in(&kept.tree, path.strip_prefix(kernels).unwrap_or(path), true),
+                None => open_in(&self.root, path, true),
+            },
+            None => open_in(&self.root, path, false),
+        };
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(errno) => Err(errno),
+        }
     }
 }
 
 /// A bind on itself, with all that is mounted below.
-fn make_read_only(root: &OwnedFd, path: &str) -> rustix::io::Result<()> {
-    let Some(target) = find(root, path)? else { return Ok(()) };
+fn make_read_only(root: &Root, path: &str) -> rustix::io::Result<()> {
+    let Some(target) = root.find(path)? else { return Ok(()) };
     let tree = mount::clone_tree(&target, c"", true)?;
     mount::set_attributes(&tree, &Attributes { set: mount::RDONLY, ..Attributes::default() }, true)?;
     mount::attach(&tree, &target)
@@ -120,7 +128,7 @@ fn make_read_only(root: &OwnedFd, path: &str) -> rustix::io::Result<()> {
 fn mask(plan: &Plan, entered: &Root) -> Result<()> {
     let (mut empty, mut null) = (None, None);
     for path in &plan.masked {
-        let Some(target) = find(&entered.root, path).during(Step::Mask, path)? else { continue };
+        let Some(target) = entered.find(path).during(Step::Mask, path)? else { continue };
         let covered = match is_directory(&target).during(Step::Mask, path)? {
             true => cover(&target, &mut empty, nothing),
             false => cover(&target, &mut null, || entered.null.as_ref().ok_or(Errno::NXIO)),
