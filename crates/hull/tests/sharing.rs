@@ -115,6 +115,24 @@ fn who_writes_has_a_whole_copy_that_nobody_else_sees() {
     second.end();
 }
 
+/// On disk a file has the id it has inside: what root of a container made setuid would make root of whoever executed it
+/// on the host (as CVE-2021-41103 did).
+#[test]
+fn what_containers_write_is_out_of_reach_for_the_hosts_users() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["run", "--name", "evil", "bb", "sh", "-c", "cp /bin/busybox /evil && chmod 4755 /evil"]);
+    let root = sandbox.root();
+    let found =
+        Command::new("find").arg(&root).args(["-name", "evil", "-perm", "-4000", "-uid", "0"]).output();
+    let found = text(&found.unwrap().stdout);
+    let evil: Vec<_> = found.lines().collect();
+    assert_eq!(evil.len(), 1, "{found}");
+    let mut nobody = Command::new("setpriv");
+    nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups", "test", "-e", evil[0]]);
+    assert_eq!(nobody.status().unwrap().code(), Some(1), "{found} is reached");
+    sandbox.ok(&["rm", "evil"]);
+}
+
 /// The whole disk that a path is on: block I/O is throttled by disk. None for a file system without one.
 fn disk_of(path: &Path) -> Option<PathBuf> {
     let device = std::fs::metadata(path).unwrap().dev();

@@ -117,6 +117,32 @@ impl Bundle {
         self.tell(runtime, &["run", "--detach", "--bundle", self.dir.to_str().unwrap(), &self.id])
     }
 
+    pub(crate) fn without_capability(&mut self, name: &str) {
+        for set in ["bounding", "effective", "permitted"] {
+            let all = self.config["process"]["capabilities"][set].as_array_mut().unwrap();
+            all.retain(|capability| capability != name);
+        }
+    }
+
+    /// Its first process, as the host counts.
+    pub(crate) fn pid(&self, runtime: Runtime) -> i64 {
+        let state = self.tell(runtime, &["state", &self.id]).text;
+        serde_json::from_str::<Value>(&state).unwrap()["pid"].as_i64().unwrap()
+    }
+
+    /// In a user namespace of its own, with these capabilities there; its root is the host's 100000.
+    pub(crate) fn with_user_namespace(&mut self, capabilities: &[&str]) {
+        let ids = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+        self.config["linux"]["uidMappings"] = ids.clone();
+        self.config["linux"]["gidMappings"] = ids;
+        self.config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+        for set in ["bounding", "effective", "permitted"] {
+            self.config["process"]["capabilities"][set] = json!(capabilities);
+        }
+        let done = Command::new("chown").args(["-hR", "100000:100000"]).arg(self.root("")).status();
+        assert!(done.unwrap().success());
+    }
+
     /// Runs one more program in it.
     pub(crate) fn exec(&self, runtime: Runtime, flags: &[&str], program: &[&str]) -> Said {
         let args: Vec<_> =

@@ -2,6 +2,7 @@
 
 use crate::bundle::Bundle;
 use crate::runtime::{Runtime, binary, is_hull, tested};
+use serde_json::json;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -85,6 +86,72 @@ fn cve_2019_5736_the_runtime_cannot_be_overwritten_from_inside() {
     assert!(std::fs::read(&runtime).unwrap() == before, "FALLEN: the host's binary was written to");
     assert_eq!(bundle.read("written"), "");
     act(&bundle, &["delete", "--force", &id]);
+}
+
+/// In a pod with one pid namespace the ambush waits for the other containers' beginnings.
+#[test]
+fn a_container_beside_cannot_overwrite_the_runtime() {
+    let mut ambush = Bundle::new();
+    let runtime = ambush.host("runtime");
+    std::fs::copy(binary(), &runtime).unwrap();
+    let before = std::fs::read(&runtime).unwrap();
+    ambush.script(AMBUSH);
+    let start = ambush.words("run");
+    let start = [&start[..1], &["--detach"], &start[1..]].concat();
+    assert_eq!(ambush.tell_by(tested(&runtime), &start).code, 0);
+    let mut beside = Bundle::new();
+    let pid = format!("/proc/{}/ns/pid", ambush.pid(Runtime::Tested));
+    beside.config["linux"]["namespaces"][0] = json!({"type": "pid", "path": pid});
+    for program in ["/proc/self/exe", "/bin/id"].repeat(15) {
+        beside.config["process"]["args"] = json!([program, "features"]);
+        beside.tell_by(tested(&runtime), &beside.words("run"));
+        beside.tell_by(tested(&runtime), &["delete", "--force", beside.words("")[3]]);
+    }
+    if !ambush.read("caught").is_empty() {
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert!(std::fs::read(&runtime).unwrap() == before, "FALLEN: the host's binary was written to");
+    ambush.delete(Runtime::Tested);
+}
+
+/// What waits for processes that enter, and looks at the host through them: root, working directory, descriptors, memory.
+const SPY: &str = "
+while :; do
+    for p in /proc/[0-9]*; do
+        for way in root cwd fd/3 fd/4 fd/5 fd/6 fd/7 fd/8 fd/9; do
+            cat $p/$way/SECRET $p/$way/../../../../../../../SECRET 2>/dev/null >> /spied
+        done
+        case $(readlink $p/root) in ''|/) ;; *) echo $p sees $(readlink $p/root) >> /spied ;; esac
+        [ $p = /proc/1 ] || [ $p = /proc/self ] || cat $p/environ 2>/dev/null | grep -a HOST_TOKEN >> /spied
+    done
+done";
+
+/// In a user namespace it has every capability there; outside it is root as the host's, with the same few capabilities.
+#[test]
+fn cve_2016_9962_whoever_enters_a_container_is_not_looked_into() {
+    for user in [false, true] {
+        let mut bundle = Bundle::new();
+        if user {
+            let all =
+                ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_SYS_ADMIN", "CAP_KILL"];
+            bundle.with_user_namespace(&all);
+        } else {
+            bundle.without_capability("CAP_SYS_ADMIN"); // on younger kernels it may read every environment
+        }
+        let secret = bundle.host("secret");
+        bundle.script(&SPY.replace("SECRET", secret.to_str().unwrap().trim_start_matches('/')));
+        let started = bundle.start(Runtime::Tested);
+        assert_eq!(started.code, 0, "{started:?}");
+        let id = bundle.words("")[3];
+        for number in 0..if is_hull() { 40 } else { 400 } {
+            let mut command = Runtime::Tested.command();
+            command.env("HOST_TOKEN", "the host's secret");
+            let said = bundle.tell_by(command, &["exec", id, "/bin/id", "-u"]);
+            assert_eq!(said.text, "0\n", "{number}");
+        }
+        assert_eq!(bundle.read("spied"), "", "FALLEN: user namespace: {user}");
+        bundle.delete(Runtime::Tested);
+    }
 }
 
 #[test]

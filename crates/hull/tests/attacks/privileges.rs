@@ -71,11 +71,7 @@ fn with_groups() -> Bundle {
         "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
         "options": ["nosuid", "noexec", "nodev", "relatime", "ro"],
     }));
-    // With this one it could change its own mounts.
-    for set in ["bounding", "effective", "permitted"] {
-        let all = bundle.config["process"]["capabilities"][set].as_array_mut().unwrap();
-        all.retain(|name| name != "CAP_SYS_ADMIN");
-    }
+    bundle.without_capability("CAP_SYS_ADMIN"); // or it could change its own mounts
     bundle.script(CLIMB);
     bundle
 }

@@ -451,8 +451,9 @@ fn copy_entry(from: &OwnedFd, to: &OwnedFd, name: &std::ffi::CStr) -> rustix::io
         }
         FileType::Symlink => symlinkat(readlinkat(from, name, Vec::new())?, to, name)?,
         FileType::RegularFile => {
-            let source =
-                openat(from, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+            // Who puts a pipe in its place must not make a start wait.
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let source = openat(from, name, flags, Mode::empty())?;
             let made =
                 openat(to, name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC, mode)?;
             while rustix::fs::sendfile(&made, &source, None, 1 << 20)? > 0 {}
