@@ -24,6 +24,9 @@ impl Bundle {
         let file = path.join("config.json");
         let bytes = std::fs::read(&file).at(|| format!("read `{}`", file.display()))?;
         let mut spec = parse(&bytes, warn)?;
+        if spec.root().is_none() {
+            return Err(invalid("`root` is missing"));
+        }
         let caller = Caller::now();
         let group = named_group(&spec);
         place_cgroup(&mut spec, request, caller);

@@ -1,5 +1,6 @@
 //! A container's control group: freezing, limits, accounts.
 
+use crate::Error;
 use crate::config::Bundle;
 use crate::error::{At, from_cgroup, invalid, status};
 use crate::record::Process;
@@ -94,7 +95,10 @@ impl Place {
         self.lock()?;
         let state = self.living("cannot update a stopped container")?;
         let (host, group) = self.group_of(&state)?;
-        for_caller(host, Caller::now()).update(&group, resources).map_err(from_cgroup)
+        let failed = |error: Error| {
+            Error::new(*error.kind(), format!("update container `{}`", self.id())).caused_by(error)
+        };
+        for_caller(host, Caller::now()).update(&group, resources).map_err(from_cgroup).map_err(failed)
     }
 
     /// Changes its share of caches and memory bandwidth, a line of resctrl's `schemata` each.

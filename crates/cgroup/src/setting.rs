@@ -93,8 +93,13 @@ impl Setting {
 
     fn put(&self, dir: &OwnedFd) -> std::result::Result<(), (Errno, Error)> {
         let refused = |errno: Errno| {
-            let error = Error::new(Kind::of(errno), self.what()).caused_by(errno);
-            (errno, error)
+            let in_use =
+                (errno == Errno::BUSY).then(|| files::number(dir, "memory.usage_in_bytes")).flatten();
+            let what = match in_use {
+                Some(bytes) => format!("{}: {bytes} bytes are in use and cannot be taken away", self.what()),
+                None => self.what(),
+            };
+            (errno, Error::new(Kind::of(errno), what).caused_by(errno))
         };
         files::put(dir, &self.file, &self.value).map_err(refused)?;
         if self.shown == Shown::Unread {

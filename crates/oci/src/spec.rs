@@ -48,7 +48,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], process: &str) -> Result<Read<T>> {
     let mut document: Value = serde_json::from_slice(bytes).map_err(|cause| invalid().caused_by(cause))?;
     drop_nulls(&mut document);
     let mut warnings = Vec::new();
+    fill_arguments(&mut document);
     if let Some(process) = document.pointer_mut(process) {
+        fill_user(process);
         respell_scheduler_flags(process);
         take_unknown_capabilities(process, &mut warnings);
     }
@@ -67,6 +69,24 @@ fn drop_nulls(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(drop_nulls),
         _ => {}
+    }
+}
+
+/// Required, and to runc and crun 0 where it is absent.
+fn fill_user(process: &mut Value) {
+    if let Some(members) = process.as_object_mut() {
+        members.entry("user").or_insert_with(|| serde_json::json!({ "uid": 0, "gid": 0 }));
+    }
+}
+
+/// Likewise, of what a system call's arguments are compared with.
+fn fill_arguments(document: &mut Value) {
+    let calls = document.pointer_mut("/linux/seccomp/syscalls").and_then(Value::as_array_mut);
+    let calls = calls.into_iter().flatten().filter_map(|call| call["args"].as_array_mut());
+    for argument in calls.flatten().filter_map(Value::as_object_mut) {
+        for name in ["index", "value"] {
+            argument.entry(name).or_insert_with(|| 0.into());
+        }
     }
 }
 
@@ -202,6 +222,25 @@ mod tests {
             document(r#", "args": ["sh"], "rlimits": null, "noNewPrivileges": null, "oomScoreAdj": null"#);
         let spec = read(text.replace("\"gid\": 0", "\"gid\": null").as_bytes()).unwrap().value;
         assert_eq!(spec.process().as_ref().unwrap().rlimits(), &None);
+    }
+
+    #[test]
+    fn what_every_runtime_takes_for_zero_may_be_absent() {
+        let text = r#"{"ociVersion": "1.0.0", "process": {"cwd": "/", "args": ["id"]}, "linux": {"seccomp": {
+            "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+                {"names": ["chroot"], "action": "SCMP_ACT_ERRNO", "args": [{"op": "SCMP_CMP_EQ"}]}, {"names": ["sync"], "action": "SCMP_ACT_LOG"}]}}}"#;
+        let spec = read(text.as_bytes()).unwrap().value;
+        let user = spec.process().as_ref().unwrap().user().clone();
+        assert_eq!((user.uid(), user.gid()), (0, 0));
+        let seccomp = spec.linux().as_ref().unwrap().seccomp().clone().unwrap();
+        let calls = seccomp.syscalls().clone().unwrap();
+        let argument = &calls[0].args().as_ref().unwrap()[0];
+        assert_eq!((argument.index(), argument.value()), (0, 0));
+        assert!(read_process(br#"{"cwd": "/", "args": ["id"]}"#).is_ok());
+        assert!(
+            refusal(r#"{"ociVersion": "1.0.0", "process": {"args": ["id"]}}"#)
+                .contains("missing field `cwd`")
+        );
     }
 
     #[test]

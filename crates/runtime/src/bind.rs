@@ -4,7 +4,7 @@ use crate::aside::aside;
 use crate::channel::Channel;
 use crate::child::change;
 use crate::overlay::Mapped;
-use crate::plan::{Bind, MountIds, MountPlan, Plan, Source, invalid};
+use crate::plan::{Bind, MountIds, MountPlan, Plan, Source, no_proc};
 use crate::{Error, Kind, Result, refused};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2};
@@ -35,7 +35,7 @@ fn tree(mount: &MountPlan, bind: &Bind, maps: &mut Maps<'_>, warnings: &mut Vec<
     let failed = |errno| refused(errno, format!("bind `{}`", bind.path.display()));
     let tree = clone(&bind.path, bind.recursive).map_err(failed)?;
     if mount.target == Path::new("/proc") && !is_procfs(&tree) {
-        return Err(invalid("`mounts`: what is mounted on `/proc` is not of type proc"));
+        return Err(no_proc());
     }
     if let Some(ids) = &bind.ids {
         match maps.apply(&tree, ids)? {

@@ -124,6 +124,10 @@ impl Failure {
             Step::WorkDir if self.errno == Errno::ACCESS => {
                 Error::new(Kind::NotExecutable, self.what()).caused_by(self.errno)
             }
+            Step::MountPoint if matches!(self.errno, Errno::ISDIR | Errno::NOTDIR) => {
+                let hint = "a directory is mounted on a directory, a file on a file; is the source what it should be?";
+                crate::refused(self.errno, self.what()).with_hint(hint)
+            }
             _ => crate::refused(self.errno, self.what()),
         }
     }

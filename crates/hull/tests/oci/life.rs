@@ -65,8 +65,8 @@ fn state_is_what_the_specification_says() {
     assert_eq!(state["rootfs"], container.bundle.rootfs().to_str().unwrap());
     assert_eq!(state["annotations"], json!({"org.example.key": "value"}));
     assert!(state["created"].as_str().unwrap().ends_with('Z'));
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", state["pid"])).unwrap();
-    assert!(stat.contains(" S "), "{stat}");
+    let stat = || std::fs::read_to_string(format!("/proc/{}/stat", state["pid"])).unwrap();
+    await_that("it waits", || stat().contains(" S "));
 }
 
 #[test]
@@ -100,6 +100,7 @@ fn errors_have_the_words_engines_look_for() {
     let (_, said) = container.fails(&["delete", &container.id]);
     assert!(said.contains("that is not stopped: running"), "{said}");
     assert!(container.fails(&["kill", &container.id, "NOSIG"]).1.contains("unknown signal"));
+    container.ok(&["kill", &container.id, "0"]);
     container.ok(&["kill", &container.id, "9"]);
     container.await_status("stopped");
     let (_, said) = container.fails(&["kill", &container.id]);

@@ -48,6 +48,11 @@ fn a_paused_container_can_be_killed_and_deleted() {
 #[test]
 fn limits_are_changed_one_by_one_and_whole() {
     let container = Container::running("");
+    let refused = container.fails(&["update", "--cpu-quota", "1", &container.id]).1;
+    assert!(
+        refused.contains(&format!("update container `{}`: set `cpu.cfs_quota_us` to `1`", container.id)),
+        "{refused}"
+    );
     container.ok(&["update", "--memory", "64m", "--pids-limit", "50", "--cpu-share=512", &container.id]);
     assert_eq!(held(&container, "memory", "memory.limit_in_bytes"), (64 << 20).to_string());
     assert_eq!(held(&container, "pids", "pids.max"), "50");

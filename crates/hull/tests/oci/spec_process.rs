@@ -16,6 +16,9 @@ fn user_groups_and_umask_are_the_processes() {
     assert_eq!(bundle.ok("id -u; id -g; id -G; umask"), "1000\n1001\n1001 5 7000\n0077");
     bundle.config["process"]["user"] = json!({"uid": 0, "gid": 0});
     assert_eq!(bundle.ok("umask"), "0022");
+    // The specification requires it; runc and crun take an absent one for root.
+    bundle.config["process"].as_object_mut().unwrap().remove("user");
+    assert_eq!(bundle.ok("id -u; id -G"), "0\n0");
 }
 
 #[test]

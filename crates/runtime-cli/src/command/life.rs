@@ -40,7 +40,7 @@ pub(super) fn start(typed: &Typed, caller: &Caller) -> Done {
 pub(super) fn kill(typed: &Typed, caller: &Caller) -> Done {
     let place = caller.root.open(&typed.words[0])?;
     let signal = typed.words.get(1).map_or("SIGTERM", String::as_str);
-    let Ok(number) = oci::signal::parse(signal) else {
+    let Some(number) = number(signal) else {
         return Ok(mistake(format!("unknown signal {signal:?}"))?);
     };
     if typed.is_on("all") {
@@ -49,6 +49,11 @@ pub(super) fn kill(typed: &Typed, caller: &Caller) -> Done {
         place.kill(number.into())?
     }
     Ok(0)
+}
+
+/// 0 as well, which asks whether the process is there: kill(2).
+fn number(signal: &str) -> Option<u8> {
+    if signal == "0" { Some(0) } else { oci::signal::parse(signal).ok() }
 }
 
 pub(super) fn delete(typed: &Typed, caller: &Caller) -> Done {

@@ -13,7 +13,7 @@ mod sysctl;
 pub use mounts::OPTIONAL_ID_MAP;
 
 pub(crate) use device::{DevicePlan, may_make};
-pub(crate) use mounts::{Attach, Bind, Datum, FileSystemPlan, MountIds, MountPlan, Source};
+pub(crate) use mounts::{Attach, Bind, Datum, FileSystemPlan, MountIds, MountPlan, Source, no_proc};
 pub(crate) use namespaces::{Join, NamespacePlan};
 pub(crate) use net::NetDevicePlan;
 pub(crate) use placement::MemoryPlan;

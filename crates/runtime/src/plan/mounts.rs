@@ -2,7 +2,7 @@
 
 use super::namespaces::map_text;
 use super::{NamespacePlan, invalid, unsupported};
-use crate::Result;
+use crate::{Error, Result};
 use oci::runtime::Mount;
 use std::path::{Component, Path, PathBuf};
 use sys::mount::{self, Attributes};
@@ -194,9 +194,11 @@ fn check_proc(target: &Path, source: &Source) -> Result<()> {
     };
     match below.to_str() {
         Some("") if is_proc => Ok(()),
-        Some("") => Err(invalid("`mounts`: what is mounted on `/proc` is not of type proc")),
+        Some("") => Err(no_proc()),
         Some(path) if BELOW_PROC.contains(&path) => Ok(()),
-        _ => Err(invalid(format!("`mounts`: `{}` is inside `/proc`", target.display()))),
+        _ => Err(invalid(format!("mount on `{}`: it is inside `/proc`", target.display())).with_hint(
+            "few files of `/proc` can be replaced: what is masked there goes by the kernel's own",
+        )),
     }
 }
 
@@ -217,6 +219,12 @@ fn check_owners(target: &Path, made: &FileSystemPlan, namespaces: &NamespacePlan
         }
     }
     Ok(())
+}
+
+/// Something else on `/proc`.
+pub(crate) fn no_proc() -> Error {
+    invalid("mount on `/proc`: what is to be mounted there is not of type proc")
+        .with_hint("mount it somewhere else: what is masked in `/proc` goes by the kernel's own")
 }
 
 fn remount(sorted: Sorted) -> Source {
