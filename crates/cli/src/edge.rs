@@ -42,12 +42,12 @@ impl From<std::io::Error> for Failure {
 }
 
 /// docker's exit codes: 125 to 127 of a run that did not come to its program's own; 125 for a flag typed
-/// wrong; 1 for everything else.
+/// wrong; what a shell shows of SIGPIPE where nobody reads any more; 1 for everything else.
 pub(crate) fn code_of(failure: &Failure, is_run: bool) -> i32 {
     match failure {
         Failure::Engine(error) if is_run => engine::exit_code(error),
-        Failure::Mistake(mistake) if is_run || mistake.is_flag => 125,
-        Failure::OutputClosed => 0,
+        Failure::Mistake(mistake) if mistake.is_flag => 125,
+        Failure::OutputClosed => engine::OUTPUT_CLOSED,
         _ => 1,
     }
 }
@@ -72,15 +72,21 @@ pub(crate) fn tell(failure: &Failure) {
 }
 
 fn text(what: &str, causes: &[String], hint: Option<&str>) -> String {
-    let mut text = format!("error: {what}\n");
-    causes.iter().for_each(|cause| text += &format!("caused by: {cause}\n"));
-    hint.iter().for_each(|hint| text += &format!("hint: {hint}\n"));
+    let mut text = format!("error: {}\n", one_line(what));
+    causes.iter().for_each(|cause| text += &format!("caused by: {}\n", one_line(cause)));
+    hint.iter().for_each(|hint| text += &format!("hint: {}\n", one_line(hint)));
     text
+}
+
+/// What was typed, or read from an archive, moves neither the lines nor the cursor of a terminal.
+fn one_line(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 /// A line the user should know and need not act on.
 pub(crate) fn warn(line: &str) {
-    print(&format!("warning: {line}\n"));
+    print(&format!("warning: {}\n", one_line(line)));
 }
 
 /// In one write, so that lines of several commands do not mix. Whoever closed standard error is not told.

@@ -195,10 +195,15 @@ impl Syntax {
             }
             Spelled::Long(name) => match nearest(name, self.flags.iter().map(|flag| flag.long)) {
                 Some(near) => mistake.with_hint(format!("did you mean `--{near}`?")),
-                None => mistake.with_hint(format!("`hull {} --help` lists the flags", self.name)),
+                None => mistake.with_hint(self.help_hint()),
             },
-            Spelled::Short(_) => mistake.with_hint(format!("`hull {} --help` lists the flags", self.name)),
+            Spelled::Short(_) => mistake.with_hint(self.help_hint()),
         }
+    }
+
+    fn help_hint(&self) -> String {
+        let name = if self.name.is_empty() { String::new() } else { format!("{} ", self.name) };
+        format!("`hull {name}--help` lists the flags")
     }
 
     fn count(&self, typed: Typed) -> Read<Typed> {
@@ -206,12 +211,14 @@ impl Syntax {
         let name = self.name;
         let plural = |n: usize| if n == 1 { "argument" } else { "arguments" };
         let what = match typed.words.len() {
-            n if n < least => format!("\"hull {name}\" requires at least {least} {}", plural(least)),
-            n if n > most && most == 0 => format!("\"hull {name}\" accepts no arguments"),
-            n if n > most => format!("\"hull {name}\" requires at most {most} {}", plural(most)),
-            _ => return Ok(typed),
+            n if (least..=most).contains(&n) => return Ok(typed),
+            _ if most == 0 => "accepts no arguments".to_owned(),
+            _ if least == most => format!("requires {least} {}", plural(least)),
+            n if n < least => format!("requires at least {least} {}", plural(least)),
+            _ => format!("requires at most {most} {}", plural(most)),
         };
-        Err(Mistake::new(what).with_hint(format!("usage: hull {name} {}", self.rest)))
+        let usage = format!("usage: hull {name} {}", self.rest);
+        Err(Mistake::new(format!("'hull {name}' {what}")).with_hint(usage.trim_end()))
     }
 }
 
@@ -313,12 +320,22 @@ impl Typed {
     }
 
     /// Likewise, understood.
-    pub(crate) fn parsed_filled<T, E: std::fmt::Display>(
+    pub(crate) fn parsed_filled<T, E: Reason>(
         &self,
         long: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Read<Option<T>> {
         if self.filled(long).is_some() { self.parsed(long, parse) } else { Ok(None) }
+    }
+
+    /// All values of a flag that are not empty, understood.
+    pub(crate) fn each_filled<T, E: Reason>(
+        &self,
+        long: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Read<Vec<T>> {
+        let filled = self.all(long).filter(|text| !text.is_empty());
+        filled.map(|text| parse(text).map_err(|error| bad(long, text, &error))).collect()
     }
 
     /// All values of a flag, in order.
@@ -334,6 +351,16 @@ impl Typed {
             .map(|(name, value)| (*name, value.as_str()))
     }
 
+    /// `--filter KEY=VALUE`, all of them: keys in lower case, no blanks around; an empty word is none.
+    pub(crate) fn filters(&self) -> Read<Vec<(String, String)>> {
+        let words = self.all("filter").filter(|word| !word.is_empty());
+        let pair = |word: &str| match word.split_once('=') {
+            Some((key, value)) => Ok((key.trim().to_lowercase(), value.trim().to_owned())),
+            None => Err(bad("filter", word, &"bad format of filter (expected name=value)")),
+        };
+        words.map(pair).collect()
+    }
+
     /// Is a switch on?
     pub(crate) fn is_on(&self, long: &str) -> bool {
         self.switch(long).unwrap_or(false)
@@ -345,7 +372,7 @@ impl Typed {
     }
 
     /// A flag's last value, understood.
-    pub(crate) fn parsed<T, E: std::fmt::Display>(
+    pub(crate) fn parsed<T, E: Reason>(
         &self,
         long: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
@@ -354,7 +381,7 @@ impl Typed {
     }
 
     /// All values of a flag, understood.
-    pub(crate) fn each<T, E: std::fmt::Display>(
+    pub(crate) fn each<T, E: Reason>(
         &self,
         long: &str,
         parse: impl Fn(&str) -> Result<T, E>,
@@ -363,13 +390,61 @@ impl Typed {
     }
 }
 
-pub(crate) fn bad(long: &str, text: &str, error: &dyn std::fmt::Display) -> Mistake {
-    Mistake::new(format!("invalid argument {text:?} for \"--{long}\" flag: {error}")).of_flag()
+/// Why a value was refused.
+pub(crate) trait Reason {
+    /// In a line, the causes behind colons.
+    fn line(&self) -> String;
+
+    /// What the user can do about it, if there is something.
+    fn hint(&self) -> Option<&str> {
+        None
+    }
 }
 
-/// A whole number.
-pub(crate) fn integer<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("parsing {text:?}: invalid syntax"))
+impl<K: std::fmt::Debug> Reason for fault::Error<K> {
+    fn line(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |&cause| cause.source());
+        causes.fold(self.to_string(), |line, cause| format!("{line}: {cause}"))
+    }
+
+    fn hint(&self) -> Option<&str> {
+        fault::Error::hint(self)
+    }
+}
+
+macro_rules! plain {
+    ($($kind:ty)*) => {
+        $(impl Reason for $kind {
+            fn line(&self) -> String {
+                self.to_string()
+            }
+        })*
+    };
+}
+
+plain!(String &str std::io::Error std::net::AddrParseError);
+
+pub(crate) fn bad(long: &str, text: &str, reason: &dyn Reason) -> Mistake {
+    let what = format!("invalid argument {text:?} for \"--{long}\" flag: {}", reason.line());
+    Mistake { what, hint: reason.hint().map(str::to_owned), is_flag: true }
+}
+
+/// A whole number as Go's: `10`, `-1`, `0x10`, `0b11`, `0o17`, `017`, `1_000`.
+pub(crate) fn integer<T: TryFrom<i128>>(text: &str) -> Result<T, String> {
+    let plain = text.strip_prefix(['-', '+']).unwrap_or(text).to_ascii_lowercase();
+    let (digits, radix) = match plain.as_bytes() {
+        [b'0', b'x', ..] => (&plain[2..], 16),
+        [b'0', b'b', ..] => (&plain[2..], 2),
+        [b'0', b'o', ..] => (&plain[2..], 8),
+        [b'0', _, ..] => (&plain[1..], 8),
+        _ => (&plain[..], 10),
+    };
+    let is_number =
+        digits.starts_with(|c: char| c.is_digit(radix)) && digits.ends_with(|c: char| c.is_digit(radix));
+    let number = i128::from_str_radix(&digits.replace('_', ""), radix).ok().filter(|_| is_number);
+    let number = number.ok_or_else(|| format!("parsing {text:?}: invalid syntax"))?;
+    let signed = if text.starts_with('-') { -number } else { number };
+    T::try_from(signed).map_err(|_| format!("parsing {text:?}: value out of range"))
 }
 
 /// Go's words for a boolean, which pflag takes.
@@ -448,6 +523,20 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_gos() {
+        for (text, number) in
+            [("10", 10), ("-1", -1), ("+3", 3), ("0x1F", 31), ("017", 15), ("0b11", 3), ("1_000", 1000)]
+        {
+            assert_eq!(integer::<i32>(text), Ok(number), "{text}");
+        }
+        for text in ["", "x", "-", "0x", "08", "1_", "_1", "--1", " 1", "1.5"] {
+            assert!(integer::<i32>(text).unwrap_err().ends_with("invalid syntax"), "{text}");
+        }
+        assert!(integer::<u16>("70000").unwrap_err().ends_with("value out of range"));
+        assert!(integer::<u16>("-1").unwrap_err().ends_with("value out of range"));
+    }
+
+    #[test]
     fn two_dashes_end_the_flags() {
         assert_eq!(read("--rm -- img --rm").unwrap().words, ["img", "--rm"]);
     }
@@ -458,7 +547,7 @@ mod tests {
         assert_eq!(mistake.what, "unknown flag: --nmae");
         assert_eq!(mistake.hint.as_deref(), Some("did you mean `--name`?"));
         assert_eq!(read("--name").unwrap_err().what, "flag needs an argument: --name");
-        assert_eq!(read("--rm").unwrap_err().what, "\"hull run\" requires at least 1 argument");
+        assert_eq!(read("--rm").unwrap_err().what, "'hull run' requires at least 1 argument");
         assert!(read("-d img").unwrap_err().hint.unwrap().contains("not available yet"));
         assert!(read("--rm=maybe img").is_err());
     }

@@ -4,6 +4,7 @@ use crate::edge::Failure;
 use crate::flags::Mistake;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use std::fs::File;
 use std::io::Write;
 use template::Template;
 
@@ -37,12 +38,12 @@ pub(crate) fn row<const N: usize>(mut fields: [(&str, Value); N]) -> Map<String,
 impl List<'_> {
     /// Shows it as `--format` says: nothing or `table` for the table, `json`, `table TEMPLATE` or a template.
     pub(crate) fn show(&self, format: Option<&str>) -> Result<(), Failure> {
-        Ok(std::io::stdout().write_all(self.shown(format)?.as_bytes())?)
+        put(&self.shown(format)?)
     }
 
     fn shown(&self, format: Option<&str>) -> Result<String, Failure> {
-        match format.unwrap_or("table") {
-            "table" => Ok(self.table(self.columns)),
+        match format.unwrap_or_default() {
+            "" | "table" => Ok(self.table(self.columns)),
             "json" => Ok(self.values().map(|row| format!("{row}\n")).collect()),
             text => match text.strip_prefix("table ") {
                 Some(template) => self.templated_table(template),
@@ -126,25 +127,29 @@ fn text(value: Option<&Value>) -> String {
     }
 }
 
-/// Columns three spaces apart, none behind the last.
+/// As Go's tabwriter under docker: columns three spaces apart and ten wide at least, nothing behind the last.
 fn align(rows: Vec<Vec<String>>) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count() + 3).max().unwrap_or(0).max(10)
     };
     let widths: Vec<_> = (0..columns).map(width).collect();
-    let mut all = String::new();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
-        all += cells.collect::<Vec<_>>().join("   ").trim_end();
-        all.push('\n');
-    }
-    all
+    let line = |row: &Vec<String>| {
+        let cells: String = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
+        cells.trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
 }
 
 /// One line on standard output.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
-    Ok(std::io::stdout().write_all(format!("{text}\n").as_bytes())?)
+    put(&format!("{text}\n"))
+}
+
+/// On standard output. std's own writer takes a descriptor that is not open for writing for one that wrote.
+pub(crate) fn put(text: &str) -> Result<(), Failure> {
+    Ok(File::from(rustix::stdio::stdout().try_clone_to_owned()?).write_all(text.as_bytes())?)
 }
 
 /// Bytes as docker writes them: powers of 1000, four digits, no space.
@@ -219,7 +224,7 @@ mod tests {
         assert_eq!(shown("table"), "CONTAINER ID   NAMES\n0123456789ab   a\n1              långt\n");
         assert_eq!(
             shown(r"table {{.Names}}\t{{.ID}}"),
-            "NAMES   CONTAINER ID\na       0123456789ab\nlångt   1\n"
+            "NAMES     CONTAINER ID\na         0123456789ab\nlångt     1\n"
         );
     }
 

@@ -73,13 +73,15 @@ impl Engine {
     }
 }
 
+/// What a shell shows of a program that SIGPIPE ended, as docker's client is.
+pub const OUTPUT_CLOSED: i32 = 128 + 13;
+
 /// docker's exit code for a run that did not come to its program's own.
 pub fn exit_code(error: &Error) -> i32 {
     match error.kind() {
         Kind::ProgramNotFound => 127,
         Kind::ProgramNotExecutable => 126,
-        // What a shell shows of a program that SIGPIPE ended, as docker's.
-        Kind::OutputClosed => 128 + 13,
+        Kind::OutputClosed => OUTPUT_CLOSED,
         _ => 125,
     }
 }

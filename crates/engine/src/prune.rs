@@ -28,24 +28,24 @@ pub struct Filters {
 }
 
 impl Filters {
-    /// Understands the words after `--filter`.
-    pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+    /// Understands the names and values of `--filter`.
+    pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
         let mut filters = Self::default();
-        words.into_iter().try_for_each(|word| filters.take(word)).map(|()| filters)
+        pairs.into_iter().try_for_each(|(key, value)| filters.take(key, value)).map(|()| filters)
     }
 
-    fn take(&mut self, word: &str) -> Result<()> {
+    fn take(&mut self, key: &str, text: &str) -> Result<()> {
         let invalid = |what: String| {
             Err(Error::new(Kind::Invalid, what).with_hint("known are until=, label= and label!="))
         };
-        match word.split_once('=') {
-            Some(("label", text)) => self.labels.push(label(text)),
-            Some(("label!", text)) => self.spared.push(label(text)),
-            Some(("until", _)) if self.until.is_some() => {
+        match key {
+            "label" => self.labels.push(label(text)),
+            "label!" => self.spared.push(label(text)),
+            "until" if self.until.is_some() => {
                 return invalid("more than one until filter specified".into());
             }
-            Some(("until", text)) => self.until = Some(moment(text)?),
-            _ => return invalid(format!("invalid filter '{word}'")),
+            "until" => self.until = Some(moment(text)?),
+            _ => return invalid(format!("invalid filter '{key}'")),
         }
         Ok(())
     }
@@ -139,7 +139,11 @@ mod tests {
     fn passes(words: &[&str], labels: &[(&str, &str)]) -> bool {
         let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let made: Timestamp = "2024-01-01T00:00:00Z".parse().unwrap();
-        Filters::parse(words.iter().copied()).unwrap().pass(made, &labels)
+        parse(words).unwrap().pass(made, &labels)
+    }
+
+    fn parse(words: &[&str]) -> Result<Filters> {
+        Filters::new(words.iter().map(|word| word.split_once('=').unwrap()))
     }
 
     #[test]
@@ -153,8 +157,8 @@ mod tests {
         assert!(passes(&["label!=a", "label!=c"], &both), "what has both is spared");
         assert!(passes(&["until=2024-01-02T00:00:00Z"], &[]) && passes(&["until=24h"], &[]));
         assert!(!passes(&["until=2024-01-01T00:00:00Z"], &[]));
-        for words in [&["until=1h", "until=2h"][..], &["until=x"], &["dangling=true"], &["label"], &[""]] {
-            assert!(Filters::parse(words.iter().copied()).is_err(), "{words:?}");
+        for words in [&["until=1h", "until=2h"][..], &["until=x"], &["dangling=true"], &["="]] {
+            assert!(parse(words).is_err(), "{words:?}");
         }
     }
 }

@@ -21,7 +21,11 @@ impl Place {
     }
 
     fn listed(&self, filters: &[&str]) -> Vec<String> {
-        let filters: Vec<Filter> = filters.iter().map(|filter| filter.parse().unwrap()).collect();
+        let filters: Vec<Filter> = filters
+            .iter()
+            .map(|filter| filter.split_once('=').unwrap())
+            .map(|(key, value)| Filter::new(key, value).unwrap())
+            .collect();
         let rows = self.engine.images(&filters).unwrap();
         rows.iter().map(|row| row.name.as_ref().map_or("<none>".into(), |name| name.familiar())).collect()
     }

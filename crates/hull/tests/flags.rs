@@ -27,11 +27,14 @@ fn what_the_process_is() {
         (&["-e", "PATH"], "echo $HOME $HOSTNAME | wc -w", "2"),
         (&["-w", "/new/dir"], "pwd; stat -c %u /new", "/new/dir\n0"),
         (&["-u", "user"], "id -u; id -g; id -G; echo $HOME", "1000\n1000\n1000 2000\n/home/user"),
+        (&["-u", "100000:2147483647", "--group-add", "70000", "--tmpfs", "/t"],
+            "id -u; id -g; id -G; touch /t/f && stat -c %u:%g /t/f", "100000\n2147483647\n2147483647 70000\n100000:2147483647"),
         (&["-u", ":extra"], "id -u; id -g", "0\n2000"),
         (&["--group-add", "extra", "--group-add", "77"], "id -G", "0 77 2000"),
         (&["--hostname", "h1", "--domainname", "d1"], "hostname; cat /proc/sys/kernel/domainname /etc/hostname", "h1\nd1\nh1"),
         (&["--init"], "cat /proc/1/comm; [ $$ -gt 1 ] && echo below", "docker-init\nbelow"),
         (&["--ulimit", "nofile=7:9", "--ulimit", "core=0"], "ulimit -Sn; ulimit -Hn; ulimit -c", "7\n9\n0"),
+        (&["--cap-add", "CAP_NET_ADMIN", "--dns-option="], "true", ""),
         (&["--ulimit", "nofile=0"], "true", ""),
         (&["--ulimit", "nofile=16"], "ulimit -n", "16"),
         (&["--oom-score-adj", "500"], "cat /proc/self/oom_score_adj", "500"),
@@ -50,6 +53,10 @@ fn what_it_sees_of_files() {
         (&["--tmpfs", "/t:size=2m,mode=711,uid=5,noexec"],
             "df -k /t | tail -1 | awk '{print $2}'; stat -c '%a %u' /t; grep -c ' /t .*noexec' /proc/mounts", "2048\n711 5\n1"),
         (&["--mount", "type=tmpfs,target=/t,tmpfs-size=1m"], "df -k /t | tail -1 | awk '{print $2}'", "1024"),
+        (&["--tmpfs", "/t:size=2m", "--tmpfs", "/t:size=1m"], "df -k /t | tail -1 | awk '{print $2}'", "1024"),
+        (&["-v", "/etc:/e:ro", "-v", "/etc:/e:ro"], "grep -c ' /e ' /proc/mounts", "1"),
+        (&["--dns", "192.0.2.1", "--dns-search", "a.example.", "--dns-option=", "--dns-option", "ndots:2"],
+            "cat /etc/resolv.conf", "nameserver 192.0.2.1\nsearch a.example\noptions ndots:2"),
         (&["--shm-size", "3m"], "df -k /dev/shm | tail -1 | awk '{print $2}'", "3072"),
         (&["--add-host", "db:10.1.2.3"], "grep db /etc/hosts", "10.1.2.3\tdb"),
         (&["--dns", "192.0.2.1", "--dns-search", "x.test", "--dns-option", "ndots:2"], "cat /etc/resolv.conf",
@@ -211,19 +218,41 @@ fn files_tell_who_it_is() {
 }
 
 #[test]
-fn signals_that_are_not_passed_on_end_it() {
+fn signals_are_passed_on_unless_that_is_refused() {
     use rustix::process::{Pid, Signal, kill_process};
+    use std::io::{Read, Write};
     let sandbox = Sandbox::new();
-    let script = "trap 'echo got; exit 7' USR1; echo ready; while :; do sleep 0.1; done";
-    let run = |proxy: &str, signal: Signal| {
-        let args = ["run", "--rm", proxy, "bb", "sh", "-c", script];
-        let mut child = sandbox.command(&args).stdout(Stdio::piped()).spawn().unwrap();
-        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0; 6]).unwrap();
-        kill_process(Pid::from_child(&child), signal).unwrap();
-        child.wait().unwrap().code()
+    // Answers a byte with a byte, a signal by its end.
+    let script = "trap 'exit 7' USR1; trap 'exit 8' TERM; echo; while read line; do echo; done";
+    let start = |flags: &[&str]| {
+        let args: Vec<_> =
+            ["run", "--rm", "-i"].iter().chain(flags).chain(&["bb", "sh", "-c", script]).copied().collect();
+        let mut child = sandbox.command(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        child
     };
-    assert_eq!(run("--sig-proxy=true", Signal::USR1), Some(7));
-    assert_eq!(run("--sig-proxy=false", Signal::TERM), Some(137));
+    let send = |child: &std::process::Child, signal| kill_process(Pid::from_child(child), signal).unwrap();
+    for (signal, flags, code) in [
+        (Signal::USR1, &["--sig-proxy=true"][..], 7),
+        (Signal::TERM, &[], 8),
+        // For `hull stop`, not for what a run passes on: as docker.
+        (Signal::TERM, &["--stop-signal", "USR1"], 8),
+        (Signal::HUP, &["--sig-proxy=false"], 137),
+    ] {
+        let mut child = start(flags);
+        send(&child, signal);
+        // The shell runs a trap once `read` has returned.
+        let _ = child.stdin.as_mut().unwrap().write_all(b"\n");
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{signal:?} {flags:?}");
+    }
+    let mut child = start(&["--sig-proxy=false"]);
+    for signal in [Signal::USR1, Signal::TERM, Signal::INT] {
+        send(&child, signal);
+        child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    }
+    send(&child, Signal::TERM);
+    assert_eq!(child.wait().unwrap().code(), Some(137), "the third order is one");
     sandbox.assert_clean();
 }
 

@@ -143,6 +143,8 @@ fn bad_archives_leave_nothing() {
             "{what}: {told}"
         );
     }
+    let told = text(&sandbox.hull_with_input(&["load"], b"x\n").stderr);
+    assert!(told.starts_with("error: read standard input\ncaused by: it is no tar archive"), "{told}");
     assert_eq!(sandbox.ok(&["images", "-q"]), "");
     sandbox.ok(&["system", "check", "--repair"]);
     sandbox.assert_clean();
@@ -230,6 +232,54 @@ fn a_layer_keeps_what_lower_layers_say_of_directories_it_only_implies() {
     sandbox.assert_clean();
     sandbox.ok(&["rmi", "seam:1"]);
     assert_eq!(std::fs::read_dir(sandbox.root().join("layers")).unwrap().count(), 0);
+}
+
+#[test]
+fn owners_of_any_number_are_the_same_inside() {
+    let sandbox = Sandbox::empty();
+    let top = "add('etc/passwd', b'far:x:1000700000:1000700000::/far:/bin/sh', uid=0)\n\
+        add('far', type=DIR, mode=0o700, uid=1000700000, gid=1000700000)\nadd('near', b'x', uid=65536, gid=65535)";
+    let layers = [busybox(), python_tar(&sandbox, top)];
+    assert!(sandbox.hull_with_input(&["load"], &docker_archive("far:1", &layers)).status.success());
+    let script = "stat -c '%n %u:%g' /far /near; chown 65540:1000700001 /near && stat -c %u:%g /near; \
+        chown 200000 /near 2>/dev/null || echo no such id";
+    assert_eq!(
+        sandbox.ok(&["run", "--rm", "far:1", "/bin/sh", "-c", script]),
+        "/far 1000700000:1000700000\n/near 65536:65535\n65540:1000700001\nno such id\n"
+    );
+    let said = sandbox.ok(&[
+        "run",
+        "--name",
+        "kept",
+        "-u",
+        "far",
+        "far:1",
+        "/bin/sh",
+        "-c",
+        "id -u; touch /far/own",
+    ]);
+    assert_eq!(said, "1000700000\n");
+    let upper = sandbox.ok(&["inspect", "-f", "{{.GraphDriver.Data.UpperDir}}", "kept"]);
+    let own = std::fs::metadata(std::path::Path::new(upper.trim()).join("far/own")).unwrap();
+    assert_eq!(
+        std::os::unix::fs::MetadataExt::uid(&own),
+        1_000_700_000,
+        "on disk it is what a layer would have"
+    );
+    sandbox.assert_clean();
+}
+
+#[test]
+fn owners_of_more_ranges_than_a_container_can_have_are_told() {
+    let sandbox = Sandbox::empty();
+    let top = "[add(f'f{n}', uid=n << 16) for n in range(1, 30)]";
+    let layers = [busybox(), python_tar(&sandbox, top)];
+    assert!(sandbox.hull_with_input(&["load"], &docker_archive("wide:1", &layers)).status.success());
+    let look = "stat -c %u /f1 /f16 /f17; wc -l < /proc/self/uid_map";
+    let output = sandbox.hull(&["run", "--rm", "wide:1", "/bin/sh", "-c", look]);
+    assert_eq!(text(&output.stdout), "65536\n1048576\n65534\n17\n");
+    assert!(text(&output.stderr).contains("belong to `nobody`"), "{}", text(&output.stderr));
+    sandbox.assert_clean();
 }
 
 #[test]

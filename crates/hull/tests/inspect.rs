@@ -120,6 +120,34 @@ fn what_was_asked_for_is_told_again() {
 }
 
 #[test]
+fn a_container_is_made_before_it_starts_and_starts_before_it_ends() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["run", "--name", "one", "bb", "true"]);
+    let told = inspect(&sandbox, "one");
+    // Without the `Z`, which is more than the point of a fraction, they sort as they are.
+    let moment =
+        |pointer: &str| told.pointer(pointer).unwrap().as_str().unwrap().trim_end_matches('Z').to_owned();
+    let moments = ["/Created", "/State/StartedAt", "/State/FinishedAt"].map(moment);
+    assert!(moments.is_sorted(), "{moments:?}");
+}
+
+#[test]
+fn the_images_stop_signal_is_the_containers_unless_it_has_its_own() {
+    let sandbox = Sandbox::empty();
+    let import = ["import", "-c", "STOPSIGNAL SIGQUIT", "-c", "CMD [\"/bin/true\"]", "-", "bb"];
+    assert!(sandbox.hull_with_input(&import, &support::busybox()).status.success());
+    for (name, flags, signal) in [
+        ("images", &[][..], "SIGQUIT"),
+        ("own", &["--stop-signal", "RTMIN+3"], "RTMIN+3"),
+        ("none", &["--stop-signal="], "SIGQUIT"),
+    ] {
+        let args: Vec<_> = ["run", "--name", name].iter().chain(flags).chain(&["bb"]).copied().collect();
+        sandbox.ok(&args);
+        assert_eq!(inspect(&sandbox, name)["Config"]["StopSignal"], signal, "{name}");
+    }
+}
+
+#[test]
 fn sizes_are_the_bytes_of_files() {
     let sandbox = Sandbox::new();
     let script = "mkdir -p /a/b /c; head -c 1000 /dev/zero > /a/f; ln /a/f /c/g; ln -s 12345 /s";
@@ -167,16 +195,18 @@ fn lists_have_dockers_fields_and_filters() {
     ] {
         assert_eq!(names(filters), found, "{filters:?}");
     }
-    for filter in ["status=gone", "exited=x", "colour=red", "name"] {
-        assert_eq!(sandbox.fails(&["ps", "-f", filter]).0, 1, "{filter}");
+    for (filter, code) in [("status=gone", 1), ("exited=x", 1), ("colour=red", 1), ("name", 125)] {
+        assert_eq!(sandbox.fails(&["ps", "-f", filter]).0, code, "{filter}");
     }
+    assert_eq!(names(&[" Name = db "]), ["db"]);
+    assert_eq!(names(&[""]), ["db", "web-1"]);
     let all = "{{.ID}}{{.Image}}{{.Command}}{{.CreatedAt}}{{.RunningFor}}{{.Ports}}{{.State}}{{.Status}}{{.Size}}\
         {{.Names}}{{.Labels}}{{.Label \"tier\"}}{{.Mounts}}{{.LocalVolumes}}{{.Networks}}";
     assert!(sandbox.ok(&["ps", "-a", "--format", all]).contains("front"));
     let heading = sandbox.ok(&["ps", "--format", "table {{.Mounts}}\\t{{.LocalVolumes}}\\t{{.Networks}}"]);
-    assert_eq!(heading, "MOUNTS   LOCAL VOLUMES   NETWORKS\n");
+    assert_eq!(heading, "MOUNTS    LOCAL VOLUMES   NETWORKS\n");
     let labelled = sandbox.ok(&["ps", "-a", "--format", "table {{.Names}}\\t{{.Label \"tier\"}}"]);
-    assert_eq!(labelled, "NAMES   tier\ndb\nweb-1   front\n");
+    assert_eq!(labelled, "NAMES     tier\ndb\nweb-1     front\n");
     assert!(sandbox.ok(&["ps", "-a", "--format", "raw"]).contains("container_id: "));
     assert!(sandbox.fails(&["ps", "-a", "--format", "{{.Nope}}"]).1.contains("Nope"));
 }

@@ -37,7 +37,8 @@ const NOTHING: fn() -> Vec<u8> = Vec::new;
 const IMPORT: Journey = (&["import", "-", "new:1"], busybox);
 const LOAD: Journey = (&["load"], || docker_archive("new:2", &[busybox(), support::tar_of(&[("a", b"1")])]));
 const RUN_RM: Journey = (&["run", "--rm", "bb", "sh", "-c", "echo x > /y"], NOTHING);
-const RUN_RM_CLEAN: Journey = (&["run", "--rm", "bb", "true"], NOTHING);
+// Of a user whose ids take a further range.
+const RUN_RM_CLEAN: Journey = (&["run", "--rm", "-u", "70000", "bb", "true"], NOTHING);
 const RUN: Journey = (&["run", "--name", "kept", "bb", "true"], NOTHING);
 const RM: Journey = (&["rm", "old"], NOTHING);
 const RMI: Journey = (&["rmi", "gone"], NOTHING);

@@ -76,6 +76,47 @@ fn a_reader_that_goes_ends_the_container_without_a_word() {
 }
 
 #[test]
+fn a_list_whose_reader_went_ends_as_by_a_broken_pipe() {
+    let sandbox = Sandbox::new();
+    for list in [&["images"][..], &["images", "-q"], &["inspect", "bb"], &["version"], &["run", "--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = sandbox.command(list).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(141), ""), "{list:?}");
+    }
+}
+
+#[test]
+fn a_descriptor_that_cannot_be_written_to_is_told() {
+    let sandbox = Sandbox::new();
+    for (args, code) in [(&["images"][..], 1), (&["run", "--rm", "bb", "echo", "hi"], 125)] {
+        let unwritable = std::fs::File::open("/dev/null").unwrap();
+        let output = sandbox.command(args).stdout(unwritable).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}");
+        assert!(text(&output.stderr).contains("Bad file descriptor"), "{args:?}: {}", text(&output.stderr));
+    }
+    sandbox.assert_clean();
+}
+
+/// As docker's client: who closes a stream does not want it.
+#[test]
+fn a_closed_stream_is_nowhere() {
+    let sandbox = Sandbox::new();
+    for closing in [">&-", ">&- 2>&-", "<&- >&- 2>&-"] {
+        let script = format!(
+            "exec \"$0\" run --rm -i -v \"$1:/m\" bb sh -c 'echo to nobody; echo x > /m/ran' {closing}"
+        );
+        let ran = sandbox.path().join("ran");
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &script, support::HULL]).arg(sandbox.path()).env("HULL_ROOT", sandbox.root());
+        assert_eq!(command.status().unwrap().code(), Some(0), "{closing}");
+        assert_eq!(std::fs::read_to_string(&ran).unwrap(), "x\n", "{closing}");
+        std::fs::remove_file(&ran).unwrap();
+    }
+    sandbox.assert_clean();
+}
+
+#[test]
 fn the_detach_keys_are_reserved_and_the_user_is_told_once() {
     let sandbox = Sandbox::new();
     let mut terminal = Terminal::start(sandbox.command(&["run", "--rm", "-it", "bb", "sh"]));

@@ -35,7 +35,9 @@ const ROWS: &[(&str, i32, &str)] = &[
     ("--label =x bb true", 125, "invalid label '=x': empty name"),
     ("--label-file /nope bb true", 125, "No such file or directory (os error 2)"),
     ("--env-file /nope bb true", 125, "No such file or directory (os error 2)"),
-    ("--env =x bb true", 125, "invalid environment variable"),
+    ("--env =x bb true", 125, "invalid environment variable: =x"),
+    ("-it bb true", 1, "the input device is not a TTY"),
+    ("", 1, "'hull run' requires at least 1 argument"),
     ("--annotation =x bb true", 125, "invalid Annotations: the empty string is not permitted as an annotati"),
     ("-a stdfoo bb true", 125, "valid streams are STDIN, STDOUT and STDERR"),
     ("--detach-keys ctrl-! bb true", 125, "Unknown character: 'ctrl-!'"),
@@ -45,12 +47,14 @@ const ROWS: &[(&str, i32, &str)] = &[
     ("-u root:nogroup-here bb true", 125, "unable to find group nogroup-here: no matching entries in group"),
     ("-u 2147483648 bb true", 125, "`2147483648`: uids and gids must be in range 0-2147483647"),
     ("-u -1 bb true", 125, "`-1`: uids and gids must be in range 0-2147483647"),
-    ("-u 70000 bb true", 125, "user 70000 is outside of the container's map of ids (0-65535)"),
-    ("-u 0:70000 bb true", 125, "group 70000 is outside of the container's map of ids (0-65535)"),
     ("--group-add nope bb true", 125, "unable to find group nope: no matching entries in group file"),
-    ("--group-add 70000 bb true", 125, "group 70000 is outside of the container's map of ids (0-65535)"),
+    ("--userns keep-id -u 70000 bb true", 125, "user 70000 is outside of the container's map of ids (0-0, 1-65535)"),
+    ("--userns private:0:500000:9 -u 0:10 bb true", 125, "group 10 is outside of the container's map of ids (0-8)"),
+    ("--userns private:0:500000:9 --group-add 70000 bb true", 125, "group 70000 is outside of the container's map"),
     ("--stop-signal SIGFOO bb true", 125, "invalid signal: SIGFOO"),
+    ("--stop-signal 0 bb true", 125, "invalid signal: 0"),
     ("--stop-timeout x bb true", 125, "invalid syntax"),
+    ("--stop-timeout 99999999999 bb true", 125, "value out of range"),
     ("--ulimit nofile bb true", 125, "invalid ulimit argument: nofile"),
     ("--ulimit foo=1 bb true", 125, "invalid ulimit type: foo"),
     ("--ulimit nofile=10:5 bb true", 125, "ulimit soft limit must be less than or equal to hard limit: 10 >"),
@@ -64,7 +68,7 @@ const ROWS: &[(&str, i32, &str)] = &[
     ("-v /a:/b:zz bb true", 125, "invalid mode: zz"),
     ("-v /a:rel bb true", 125, "invalid mount path: 'rel' mount path must be absolute"),
     ("-v /a:/ bb true", 125, "invalid specification: destination can't be '/'"),
-    ("-v /tmp:/a -v /tmp:/a bb true", 125, "Duplicate mount point: /a"),
+    ("-v /tmp:/a -v /etc:/a bb true", 125, "Duplicate mount point: /a"),
     ("--mount type=bind,source=/nope,target=/x bb true", 125, "invalid mount config for type \"bind\": bind"),
     ("--mount type=volume,target=/x bb true", 125, "mounts of type `volume` are not available yet"),
     ("--mount type=bind,target=/x bb true", 125, "invalid mount config for type \"bind\": field Source must"),
@@ -78,7 +82,9 @@ const ROWS: &[(&str, i32, &str)] = &[
     ("--shm-size x bb true", 125, "invalid size: 'x'"),
     ("--device /dev/nope bb true", 125, "error gathering device information while adding custom device \"/d"),
     ("--device /dev/null:/dev/x:rwz bb true", 125, "bad mode specified: rwz"),
-    ("--device rel bb true", 125, "rel is not an absolute path"),
+    ("--device rel bb true", 125, ": rel is not an absolute path"),
+    ("--device /dev/null:rel bb true", 125, ": rel is not an absolute path"),
+    ("--device /dev/null::r bb true", 125, ":  is not an absolute path"),
     ("--device /etc/passwd bb true", 125, "error gathering device information while adding custom device \""),
     ("--device vendor.com/gpu=0 bb true", 125, "devices by CDI name (`vendor.com/gpu=0`) are not available"),
     ("--device-cgroup-rule x bb true", 125, "invalid device cgroup format 'x'"),
@@ -86,7 +92,10 @@ const ROWS: &[(&str, i32, &str)] = &[
     ("--add-host db bb true", 125, "bad format for add-host: \"db\""),
     ("--add-host db:1.2.3 bb true", 125, "invalid IP address in add-host: \"1.2.3\""),
     ("--dns x bb true", 125, "invalid IP address syntax"),
+    ("--dns-search a..b bb true", 125, "a..b is not a valid domain"),
+    ("--dns-search= bb true", 125, " is not a valid domain"),
     ("--cap-add NOPE bb true", 125, "unknown capability: \"CAP_NOPE\""),
+    ("--cap-add CAP_CAP_CHOWN bb true", 125, "unknown capability: \"CAP_CAP_CHOWN\""),
     ("--cap-drop NOPE bb true", 125, "unknown capability: \"CAP_NOPE\""),
     ("--security-opt foo bb true", 125, "Invalid --security-opt: \"foo\""),
     ("--security-opt no-new-privileges=maybe bb true", 125, "Invalid --security-opt: \"no-new-privileges=ma"),
@@ -108,6 +117,7 @@ const ROWS: &[(&str, i32, &str)] = &[
     ("--time x=1s bb true", 125, "unknown clock `x`: a time namespace has `monotonic` and `boottime`"),
     ("--time boottime=-999999h bb true", 125, "the clock `boottime` cannot stand before 0"),
     ("--time monotonic=2000000h bb true", 125, "the clock `monotonic` cannot stand"),
+    ("--sysctl kernel.shmmax bb true", 125, "sysctl 'kernel.shmmax' is not allowed"),
     ("--sysctl kernel.pid_max=1 bb true", 125, "sysctl \"kernel.pid_max\" is not in a separate kernel names"),
     ("--sysctl kernel.hostname=x bb true", 125, "sysctl \"kernel.hostname\" is not allowed as it conflicts"),
     ("--sysctl net.ipv4.nope=1 bb true", 125, "set sysctl `net"),
@@ -174,7 +184,7 @@ fn each_wrong_word_is_told_in_a_line_and_leaves_nothing() {
 #[test]
 fn every_flag_with_a_syntax_of_its_own_has_a_row() {
     let free = "name rm entrypoint env workdir hostname domainname init read-only privileged interactive tty \
-        sig-proxy oom-kill-disable dns-search dns-option cgroup-parent annotation pidfile cpu-rt-period cpu-rt-runtime";
+        sig-proxy oom-kill-disable dns-option cgroup-parent annotation pidfile cpu-rt-period cpu-rt-runtime";
     let typed: BTreeSet<_> = ROWS.iter().flat_map(|(typed, ..)| typed.split(['=', ' '])).collect();
     let short = [("-a", "attach"), ("-w", "workdir"), ("-u", "user"), ("-v", "volume"), ("-m", "memory")];
     let help = Sandbox::empty().ok(&["run", "--help"]);
@@ -188,6 +198,53 @@ fn every_flag_with_a_syntax_of_its_own_has_a_row() {
 
 fn line_of<'a>(help: &'a str, flag: &str) -> Option<&'a str> {
     help.lines().find(|line| line.contains(&format!("--{flag} ")))
+}
+
+/// An argument with control characters in it: nothing of it becomes a line of its own, in a file or in an error.
+#[test]
+fn no_word_adds_a_line() {
+    let sandbox = Sandbox::new();
+    for (flag, value, words) in [
+        ("--add-host", "a\nb:1.2.3.4", "bad format for add-host: \"a\\nb:1.2.3.4\""),
+        ("--add-host", "a b:1.2.3.4", "bad format for add-host: \"a b:1.2.3.4\""),
+        ("--add-host", "a:1.2.3.4\n6.6.6.6 b", "invalid IP address in add-host"),
+        ("--hostname", "a\n6.6.6.6 b", "it contains control characters"),
+        ("--hostname", "a\u{1b}[2J", "it contains control characters"),
+        ("--domainname", "a\nb", "it contains control characters"),
+        ("--dns-search", "a\nnameserver 6.6.6.6", "is not a valid domain"),
+        ("--dns-option", "a\nnameserver 6.6.6.6", "it contains control characters"),
+        ("--name", "a\nb", "invalid container name (a\\nb)"),
+        ("--user", "ro\not", "unable to find user ro\\not"),
+        ("--label", "a\nb=c", "contains whitespaces"),
+        ("--cgroup-parent", "/a\nb", "Invalid argument"),
+        ("--entrypoint", "a\u{1b}b", "exec: \"a\\u{1b}b\""),
+    ] {
+        let (code, told) = sandbox.fails(&["run", "--rm", flag, value, "bb", "true"]);
+        assert!(code >= 125 && told.contains(words), "{flag} {value:?}: {told}");
+        let known =
+            |line: &str| ["error: ", "caused by: ", "hint: "].iter().any(|word| line.starts_with(word));
+        assert!(told.lines().all(known) && !told.contains('\u{1b}'), "{flag} {value:?}: {told:?}");
+    }
+    let said = sandbox.ok(&["run", "--rm", "-e", "A=b\nc", "-l", "a=b\nc", "bb", "printf", "%s", "x\ny"]);
+    assert_eq!(said, "x\ny", "a program's own words are its own");
+    sandbox.assert_clean();
+}
+
+#[test]
+fn what_cannot_be_mounted_says_what_and_where() {
+    let sandbox = Sandbox::new();
+    for (volume, words) in [
+        ("/tmp:/proc", "mount on `/proc`: what is to be mounted there is not of type proc"),
+        ("/tmp:/proc/sys", "mount on `/proc/sys`: it is inside `/proc`"),
+        ("/etc/passwd:/etc", "hint: a directory is mounted on a directory, a file on a file"),
+        ("/tmp:/etc/passwd", "hint: a directory is mounted on a directory, a file on a file"),
+        ("some/dir:/x", "\"some/dir\" includes invalid characters for a volume name"),
+        ("dir:/x", "hint: for a directory of this host write `./dir`"),
+    ] {
+        let (code, told) = sandbox.fails(&["run", "--rm", "-v", volume, "bb", "true"]);
+        assert!(code == 125 && told.contains(words), "{volume}: {told}");
+    }
+    sandbox.assert_clean();
 }
 
 #[test]

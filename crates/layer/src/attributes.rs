@@ -72,10 +72,18 @@ pub(crate) fn finish_dir(fd: &OwnedFd, meta: &Meta, path: &[u8]) -> Result<()> {
     rustix::fs::futimens(fd, &times(meta)).at("set times of", path)
 }
 
-/// Attributes that no archive may bring: they would change how the overlay reads the layer.
+/// Leaves out, and counts, what no archive may bring: attributes that would change how the overlay reads the layer.
+/// An archive of an overlay's own upper directory has them; containerd ignores them as well.
+pub(crate) fn leave_out_overlays(meta: &mut Meta) -> u64 {
+    let before = meta.xattrs.len();
+    meta.xattrs.retain(|(name, _)| !name.starts_with(b"trusted.overlay."));
+    (before - meta.xattrs.len()) as u64
+}
+
+/// Names that no attribute can have.
 pub(crate) fn check_xattrs(meta: &Meta, path: &[u8]) -> Result<()> {
     for (name, _) in &meta.xattrs {
-        if name.starts_with(b"trusted.overlay.") || name.is_empty() || name.contains(&0) {
+        if name.is_empty() || name.contains(&0) {
             return corrupt(
                 "unpack",
                 path,

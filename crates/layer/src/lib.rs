@@ -31,8 +31,8 @@
 //!   does not list, and hard links to lower layers' files. The price that remains is docker's too: a path
 //!   through a symbolic link that only a lower layer has makes a directory there.
 //! - The whole input is read and hashed, what trails the archive included.
-//! - Ids above 65535 are kept as they are; a container's map may have no room for them (they show as
-//!   nobody there).
+//! - Ids above 65535 are kept as they are, and in which blocks they lie is told: a container's map has to have
+//!   room for them, or they show as nobody there.
 
 mod attributes;
 mod change;
@@ -55,6 +55,7 @@ pub use limits::Limits;
 pub use memory::Memory;
 pub use write::{write_diff, write_tar};
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::thread;
@@ -76,6 +77,10 @@ pub struct Applied {
     pub entries: u64,
     /// Bytes of all files' data; holes and further hard links do not count.
     pub file_bytes: u64,
+    /// Attributes of overlayfs that members had, and that were left out.
+    pub left_out: u64,
+    /// In which blocks of 65,536 ids, beyond the first, its files' owners are: the upper halves of their ids.
+    pub blocks: BTreeSet<u16>,
     /// Directories that members lie in and that are not members, sorted; the root is the empty path.
     /// They are 0755, root's and of 1970: an overlay shows that in place of what lower layers say.
     pub implied: Vec<Vec<u8>>,
@@ -102,6 +107,8 @@ pub fn apply(mut input: impl Read, root: BorrowedFd<'_>, limits: &Limits) -> Res
         tar_size: fed.tar_size,
         entries: unpacked.entries,
         file_bytes: unpacked.file_bytes,
+        left_out: unpacked.left_out,
+        blocks: unpacked.blocks,
         implied: unpacked.implied,
         links: unpacked.links,
     })

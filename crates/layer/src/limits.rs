@@ -13,7 +13,7 @@ pub struct Limits {
     pub directories: u64,
     /// Bytes of one path or link target. PATH_MAX by default: nothing in the container could name more.
     pub name_len: usize,
-    /// Components of one path: also how many descriptors one layer may hold open.
+    /// Components of one path. As many as PATH_MAX has room for by default.
     pub depth: usize,
     /// Bytes of one entry's extension records (PAX, GNU long names, extended attributes).
     pub extension_bytes: u64,
@@ -36,7 +36,7 @@ impl Default for Limits {
             entries: 10_000_000,
             directories: 1_000_000,
             name_len: 4096,
-            depth: 256,
+            depth: 2048,
             extension_bytes: 1 << 20,
             sparse_segments: 1 << 18,
             total_bytes: 1 << 40,

@@ -15,6 +15,9 @@ use std::rc::Rc;
 /// Symbolic links followed in one path, as in path_resolution(7).
 const LINKS: usize = 40;
 
+/// So many descriptors are held, however deep a path is.
+const HELD: usize = 64;
+
 /// A directory, open with `O_PATH`.
 pub(crate) type Dir = Rc<OwnedFd>;
 
@@ -32,7 +35,8 @@ pub(crate) struct Tree<'a> {
 struct Level {
     /// Where this component ends in `path`.
     end: usize,
-    dir: Dir,
+    /// None once [`HELD`] levels lie below it: opened again when they are left.
+    dir: Option<Dir>,
 }
 
 /// What to do about a directory that is not there.
@@ -62,7 +66,7 @@ impl<'a> Tree<'a> {
         if !rest.is_empty() && !self.descend(rest.to_vec(), absent)? {
             return Ok(None);
         }
-        Ok(Some(self.top().clone()))
+        self.top().map(Some)
     }
 
     /// Forgets all descriptors: something on the way may have been replaced.
@@ -70,8 +74,13 @@ impl<'a> Tree<'a> {
         self.truncate(0);
     }
 
-    fn top(&self) -> &Dir {
-        self.levels.last().map_or(&self.root, |level| &level.dir)
+    fn top(&mut self) -> Result<Dir> {
+        let Some(level) = self.levels.last_mut() else { return Ok(self.root.clone()) };
+        if let Some(dir) = &level.dir {
+            return Ok(dir.clone());
+        }
+        let dir = open_dir(&self.root, &self.path).at("open directory", &self.path)?;
+        Ok(level.dir.insert(Rc::new(dir)).clone())
     }
 
     fn truncate(&mut self, count: usize) {
@@ -118,12 +127,15 @@ impl<'a> Tree<'a> {
             return limit("components in a path (depth)", self.limits.depth, &self.path);
         }
         path::push(&mut self.path, name);
-        self.levels.push(Level { end: self.path.len(), dir: Rc::new(dir) });
+        if let Some(at) = self.levels.len().checked_sub(HELD) {
+            self.levels[at].dir = None;
+        }
+        self.levels.push(Level { end: self.path.len(), dir: Some(Rc::new(dir)) });
         Ok(())
     }
 
     fn step(&mut self, name: &[u8], absent: Absent) -> Result<Step> {
-        match open_dir(self.top(), name) {
+        match open_dir(&self.top()?, name) {
             Ok(dir) => Ok(Step::Into(dir)),
             Err(Errno::NOENT) if absent == Absent::Leave => Ok(Step::Absent),
             Err(Errno::NOENT) => self.make(name),
@@ -134,15 +146,16 @@ impl<'a> Tree<'a> {
 
     fn make(&mut self, name: &[u8]) -> Result<Step> {
         let whole = path::join(&self.path, name);
-        rustix::fs::mkdirat(self.top(), name, Mode::from(0o755)).at("make directory", &whole)?;
-        let dir = open_dir(self.top(), name).at("open directory", &whole)?;
+        let top = self.top()?;
+        rustix::fs::mkdirat(&top, name, Mode::from(0o755)).at("make directory", &whole)?;
+        let dir = open_dir(&top, name).at("open directory", &whole)?;
         self.made.push(whole);
         Ok(Step::Into(dir))
     }
 
     /// Something that is not a directory: a link to follow, a whiteout to replace, or an error.
     fn other(&mut self, name: &[u8], absent: Absent) -> Result<Step> {
-        let top = self.top().clone();
+        let top = self.top()?;
         match rustix::fs::readlinkat(&top, name, Vec::new()) {
             Ok(target) => return Ok(Step::Link(target.into_bytes())),
             Err(Errno::INVAL) => {}
@@ -176,7 +189,7 @@ fn open_dir(dir: &Dir, name: &[u8]) -> rustix::io::Result<OwnedFd> {
     open_below(dir, name, flags)
 }
 
-/// Opens the single name `name` in `dir`; never through a symbolic link.
+/// Opens the name `name` in `dir`, or a path of several; never through a symbolic link.
 pub(crate) fn open_below(dir: impl AsFd, name: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     rustix::fs::openat2(dir, name, flags | OFlags::CLOEXEC, Mode::empty(), resolve)

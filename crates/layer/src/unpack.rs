@@ -32,6 +32,8 @@ const EPOCH: rustix::fs::Timespec = rustix::fs::Timespec { tv_sec: 0, tv_nsec: 0
 pub(crate) struct Unpacked {
     pub(crate) entries: u64,
     pub(crate) file_bytes: u64,
+    pub(crate) left_out: u64,
+    pub(crate) blocks: BTreeSet<u16>,
     pub(crate) implied: Vec<Vec<u8>>,
     pub(crate) links: Vec<(Vec<u8>, Vec<u8>)>,
 }
@@ -43,6 +45,8 @@ pub(crate) fn unpack(chunks: Chunks, root: OwnedFd, limits: &Limits) -> Result<U
     let mut reader = Reader::new(chunks, limits);
     let mut member = Member::default();
     while reader.next(&mut member)? {
+        unpack.note_owners(&member.meta);
+        unpack.left_out += attributes::leave_out_overlays(&mut member.meta);
         unpack.place(&member, &mut reader)?;
     }
     sys::step!("layer.unpack.entries");
@@ -67,6 +71,10 @@ struct Unpack<'a> {
     entries: u64,
     file_bytes: u64,
     logical_bytes: u64,
+    /// Attributes.
+    left_out: u64,
+    /// In which 65,536 ids, beyond the first, owners are.
+    blocks: BTreeSet<u16>,
 }
 
 struct Pending {
@@ -90,9 +98,16 @@ impl<'a> Unpack<'a> {
             entries: 0,
             file_bytes: 0,
             logical_bytes: 0,
+            left_out: 0,
+            blocks: BTreeSet::new(),
         };
         this.dirs.insert(Vec::new(), implied());
         Ok(this)
+    }
+
+    fn note_owners(&mut self, meta: &Meta) {
+        let blocks = [meta.uid, meta.gid].map(|id| (id >> 16) as u16);
+        self.blocks.extend(blocks.into_iter().filter(|block| *block > 0));
     }
 
     fn place(&mut self, member: &Member, data: Data<'_, '_>) -> Result<()> {
@@ -321,7 +336,9 @@ impl<'a> Unpack<'a> {
             }
         }
         let links = self.links.into_iter().collect();
-        Ok(Unpacked { entries: self.entries, file_bytes: self.file_bytes, implied, links })
+        let (entries, file_bytes, left_out, blocks) =
+            (self.entries, self.file_bytes, self.left_out, self.blocks);
+        Ok(Unpacked { entries, file_bytes, left_out, blocks, implied, links })
     }
 }
 

@@ -31,6 +31,15 @@ fn whiteouts_and_opaque_directories_need_no_parent() {
 }
 
 #[test]
+fn owners_beyond_the_first_65536_are_told_by_their_blocks() {
+    let body = "add('a', uid=65535, gid=65535)\nadd('b', uid=65536)\nadd('c', gid=1000700000)\nadd('d', uid=65537, type=DIR)";
+    applied(&python("PAX", body), |root, applied| {
+        assert_eq!(applied.blocks.into_iter().collect::<Vec<_>>(), [1, 15269]);
+        assert_eq!(node(&root.join("c")).owner, (0, 1_000_700_000));
+    });
+}
+
+#[test]
 fn a_real_entry_wins_over_a_whiteout_of_its_name_in_either_order() {
     for body in ["add('f', data=b'1')\nadd('.wh.f')", "add('.wh.f')\nadd('f', data=b'1')"] {
         applied(&python("PAX", body), |root, _| assert_eq!(fs::read(root.join("f")).unwrap(), b"1"));

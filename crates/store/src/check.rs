@@ -113,8 +113,7 @@ impl Store {
     }
 
     fn check_garbage(&self) -> Result<Vec<Finding>> {
-        let mut findings: Vec<_> =
-            disk::sorted_names(self.root(), "trash")?.into_iter().map(Finding::Trash).collect();
+        let mut findings: Vec<_> = self.left_in_trash()?.into_iter().map(Finding::Trash).collect();
         match self.exclude(false)? {
             None => findings.push(Finding::Busy),
             Some(exclusive) => {

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use oci::{DiffId, Digest, ImageConfig, ImageId, Reference};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What is kept of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct ImageRecord {
     pub blobs: Vec<Digest>,
     /// The sum of its layers' [`crate::LayerMeta::file_bytes`]: what docker calls its size.
     pub size: u64,
+    /// Its layers' [`crate::LayerMeta::blocks`], together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<u16>,
     /// When it came into the store.
     pub added: Timestamp,
 }
@@ -107,10 +111,12 @@ impl Store {
         let named = parse_config(&new.config)?.rootfs.diff_ids;
         let layers = new.layers.clone().unwrap_or_else(|| named.clone());
         let mut size = 0;
+        let mut blocks = BTreeSet::new();
         let mut next = named.iter().peekable();
         for diff_id in &layers {
             let layer = self.layer(diff_id)?.ok_or_else(|| absent(format!("no such layer: {diff_id}")))?;
             let is_named = next.next_if_eq(&diff_id).is_some();
+            blocks.extend(layer.meta.blocks);
             size += if is_named { layer.meta.file_bytes } else { 0 };
         }
         if let Some(missing) = next.next() {
@@ -122,8 +128,9 @@ impl Store {
         let config = String::from_utf8(new.config.clone());
         let config =
             config.map_err(|_| corrupt(format!("the configuration of image `{}` is not text", new.id)))?;
+        let blocks = blocks.into_iter().take(crate::BLOCKS + 1).collect();
         let (id, manifest, blobs) = (new.id.clone(), new.manifest.clone(), new.blobs.clone());
-        Ok(ImageRecord { id, config, layers, manifest, blobs, size, added: Timestamp::now() })
+        Ok(ImageRecord { id, config, layers, manifest, blobs, size, blocks, added: Timestamp::now() })
     }
 
     /// The image of this id.

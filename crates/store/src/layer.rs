@@ -28,6 +28,10 @@ pub struct LayerMeta {
     /// Hard links to files of lower layers, each with its target.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<(String, String)>,
+    /// The blocks of 65,536 ids beyond the first in which its files' owners are, sorted; of many, the first
+    /// [`BLOCKS`](crate::BLOCKS) and one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<u16>,
 }
 
 /// The blob a layer was unpacked from.

@@ -25,7 +25,8 @@
 //! ├── tmp/                       drafts; all of it is garbage when nobody shares `lock`
 //! └── trash/                     garbage, whatever it is
 //! <run>/                         /run/hull, or <root>/run
-//! └── slots/N                    a running container: Running. N is its range of ids; flock: its owner lives
+//! └── slots/N                    a running container: Running. N is its range of ids; flock: its owner lives.
+//!                                Empty: one more range of a container that has another slot
 //! ```
 //!
 //! # How things appear and vanish
@@ -96,5 +97,5 @@ pub use list::{State, Summary};
 pub use refs::Tag;
 pub use remove::{ImageRemoval, Removed, RemovedImage};
 pub use root::{BlobPolicy, Config, Shared, Store};
-pub use slot::{Abandoned, DeadSlot, IdRange, Pool, Running, Slot};
+pub use slot::{Abandoned, BLOCKS, DeadSlot, IdRange, Pool, Running, Slot};
 pub use usage::{BlobUsage, ContainerUsage, ImageUsage, LayerUsage, Usage};

@@ -12,8 +12,11 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// How many ids a container has.
+/// How many ids a slot has.
 const RANGE: u32 = 65_536;
+
+/// How many blocks of ids beyond the first a container can have: a stranger's image must not take the whole pool.
+pub const BLOCKS: usize = 16;
 
 /// Ids that systemd keeps for trees of foreign ownership, and the end of the signed numbers, where
 /// 2147483647 and its like live: systemd's "Users, Groups, UIDs and GIDs", "Special UIDs".
@@ -97,6 +100,14 @@ pub struct Slot {
     running: Running,
     dir: OwnedFd,
     file: OwnedFd,
+    more: Vec<More>,
+}
+
+/// A slot that is there only for its ids. Its file is empty, so that nobody takes it for another container.
+#[derive(Debug)]
+struct More {
+    number: u32,
+    _file: OwnedFd,
 }
 
 impl Slot {
@@ -121,10 +132,12 @@ impl Slot {
         write_running(&self.file, &self.running).at(|| format!("write slot `{}`", self.number))
     }
 
-    /// Gives the range back.
+    /// Gives all its ranges back.
     pub fn release(self) -> Result<()> {
-        disk::unlink(&self.dir, &self.number.to_string()).at(|| format!("release slot `{}`", self.number))?;
-        sys::step!("store.slot.release");
+        for number in self.more.iter().map(|more| more.number).chain([self.number]) {
+            disk::unlink(&self.dir, &number.to_string()).at(|| format!("release slot `{number}`"))?;
+            sys::step!("store.slot.release");
+        }
         Ok(())
     }
 }
@@ -177,7 +190,19 @@ impl Store {
             return Err(errno).at(|| format!("claim slot `{number}`"));
         }
         sys::step!("store.slot.write");
-        Ok(Slot { number, range: self.pool().range(number), running, dir, file })
+        Ok(Slot { number, range: self.pool().range(number), running, dir, file, more: Vec::new() })
+    }
+
+    /// Takes a further range of ids for the container of a slot; it goes back with the slot.
+    pub fn widen(&self, slot: &mut Slot, reserved: &[IdRange]) -> Result<IdRange> {
+        let lock = || "lock the directory of slots".to_owned();
+        disk::wait_lock(&slot.dir, FlockOperation::LockShared).at(lock)?;
+        let taken = self.take_free(slot.dir.as_fd(), &slot.running.container, reserved);
+        flock(&slot.dir, FlockOperation::Unlock).at(lock)?;
+        let (number, file) = taken?;
+        slot.more.push(More { number, _file: file });
+        sys::step!("store.slot.widen");
+        Ok(self.pool().range(number))
     }
 
     fn take_free(
@@ -250,6 +275,8 @@ impl Store {
                 found.dead.extend(self.dead_slot(dir.as_fd(), &name)?);
             }
         }
+        // A range that says nothing may be a container's further one, which is to be ended first.
+        found.dead.sort_by_key(|slot| slot.running.is_none());
         Ok(found)
     }
 

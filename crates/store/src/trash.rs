@@ -64,15 +64,33 @@ impl Store {
         let trash = disk::open_dir(self.root(), "trash").at(|| "open `trash`".into())?;
         let mut deletion = Deletion::of(trash.as_fd());
         for name in names_in(trash.as_fd()).at(|| "list `trash`".into())? {
-            let file = openat(&trash, &name, ANY, Mode::empty());
-            let is_anothers = file.as_ref().is_ok_and(|file| {
-                disk::try_lock(file, FlockOperation::NonBlockingLockExclusive) == Ok(false)
-            });
-            if !is_anothers {
+            // Held meanwhile, so that another who empties it leaves this to us.
+            if let Some(_lock) = left(trash.as_fd(), &name, FlockOperation::NonBlockingLockExclusive) {
                 deletion.run(&name)?;
             }
         }
         Ok(deletion.bytes)
+    }
+
+    /// The names of what nobody alive is deleting.
+    pub(crate) fn left_in_trash(&self) -> Result<Vec<String>> {
+        let trash = match disk::open_dir(self.root(), "trash") {
+            Err(Errno::NOENT) => return Ok(Vec::new()),
+            trash => trash.at(|| "open `trash`".into())?,
+        };
+        let mut names = names_in(trash.as_fd()).at(|| "list `trash`".into())?;
+        names.retain(|name| left(trash.as_fd(), name, FlockOperation::NonBlockingLockShared).is_some());
+        names.sort();
+        Ok(names.iter().map(|name| name.to_string_lossy().into_owned()).collect())
+    }
+}
+
+/// Locks something in the trash, if nobody else has it locked; what cannot be opened, such as a symbolic link, is not.
+fn left(trash: BorrowedFd<'_>, name: &CStr, lock: FlockOperation) -> Option<Option<OwnedFd>> {
+    match openat(trash, name, ANY, Mode::empty()) {
+        Err(Errno::NOENT) => None,
+        Err(_) => Some(None),
+        Ok(file) => (disk::try_lock(&file, lock) != Ok(false)).then_some(Some(file)),
     }
 }
 

@@ -338,6 +338,32 @@ fn states_follow_slot_and_exit() {
 }
 
 #[test]
+fn a_slot_may_have_further_ranges_and_is_still_one_container() {
+    let dir = Dir::new();
+    let store = dir.open().with_pool(Pool { base: 1_000_000, ranges: 3 });
+    let mut slot = store.claim(running(ContainerId::random().unwrap()), &[]).unwrap();
+    let ranges = [slot.range(), store.widen(&mut slot, &[]).unwrap(), store.widen(&mut slot, &[]).unwrap()];
+    assert!(
+        !ranges[0].overlaps(&ranges[1]) && !ranges[1].overlaps(&ranges[2]) && !ranges[2].overlaps(&ranges[0])
+    );
+    assert_eq!(kind(store.widen(&mut slot, &[])), Kind::Exhausted);
+    assert_eq!(store.slot_list().unwrap().len(), 1);
+    assert!(store.dead_slots().unwrap().is_empty());
+    let id = slot.running().container;
+    assert!(store.slot_of(&id).unwrap().is_some());
+    slot.release().unwrap();
+    assert!(names_in(&dir.path("run/slots")).is_empty());
+    // An owner that dies leaves all of them; the one that says whose it was comes first.
+    let mut slot = store.claim(running(id), &[]).unwrap();
+    store.widen(&mut slot, &[]).unwrap();
+    drop(slot);
+    let dead = store.dead_slots().unwrap();
+    assert_eq!(dead.iter().map(|slot| slot.running.is_some()).collect::<Vec<_>>(), [true, false]);
+    dead.into_iter().for_each(|slot| slot.release().unwrap());
+    assert!(names_in(&dir.path("run/slots")).is_empty());
+}
+
+#[test]
 fn a_held_container_is_nobody_elses() {
     let dir = Dir::new();
     let store = dir.open();
@@ -391,6 +417,21 @@ fn an_untouched_container_is_recycled_with_nothing_of_its_past() {
     assert!(names_in(&path.join("work")).is_empty());
     store.empty_trash().unwrap();
     clean_but(&store, &[Finding::LeftContainer(held.record.id.to_string())], held);
+}
+
+#[test]
+fn what_another_is_deleting_is_no_finding() {
+    let dir = Dir::new();
+    let store = dir.open();
+    std::fs::create_dir_all(dir.path("trash/theirs/below")).unwrap();
+    std::fs::write(dir.path("trash/left"), "").unwrap();
+    let theirs = std::fs::File::open(dir.path("trash/theirs")).unwrap();
+    rustix::fs::flock(&theirs, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    assert_eq!(store.check(true).unwrap(), [Finding::Trash("left".into())]);
+    assert_eq!(names_in(&dir.path("trash")), ["theirs"]);
+    drop(theirs);
+    assert_eq!(store.check(true).unwrap(), [Finding::Trash("theirs".into())]);
+    assert!(names_in(&dir.path("trash")).is_empty());
 }
 
 fn clean_but(store: &Store, findings: &[Finding], held: Held) {

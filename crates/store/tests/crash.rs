@@ -25,7 +25,8 @@ fn journey(root: &str) {
     done("image");
     let kept = create(&store, Some(&image), "kept", false);
     done("kept");
-    let slot = store.claim(running(kept.record.id), &[]).unwrap();
+    let mut slot = store.claim(running(kept.record.id), &[]).unwrap();
+    store.widen(&mut slot, &[]).unwrap();
     kept.record_exit(&exit(0)).unwrap();
     done("exit");
     slot.release().unwrap();

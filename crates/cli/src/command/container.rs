@@ -1,8 +1,8 @@
 //! `hull rm`, `diff`, `inspect`, `container prune`.
 
-use super::each;
 use super::image::show;
 use super::prune::{FILTER, confirm, tell_pruned, wanted};
+use super::{each, told};
 use crate::Caller;
 use crate::edge::{Done, Failure};
 use crate::flags::{Mistake, Syntax, Typed, switch, value};
@@ -29,7 +29,7 @@ pub(super) fn remove(typed: &Typed, caller: &Caller) -> Done {
     let how = Removal { force: typed.is_on("force") };
     each(&typed.words, |name| match engine.remove_container(name, how) {
         // As docker: -f of what is not there is done.
-        Err(error) if how.force && *error.kind() == engine::Kind::NotFound => Ok(()),
+        Err(error) if how.force && *error.kind() == engine::Kind::NotFound => told(error),
         other => other.map_err(Failure::from).and_then(|_| line(name)),
     })
 }

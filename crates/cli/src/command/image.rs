@@ -1,12 +1,13 @@
 //! `hull images`, `import`, `load`, `tag`, `rmi`, `history`, `image inspect`, `image prune`.
 
-use super::each;
 use super::prune::{FILTER, confirm, tell_pruned, wanted};
+use super::{each, told};
 use crate::Caller;
 use crate::edge::{Done, Failure};
 use crate::flags::{Mistake, Syntax, Typed, switch, value};
 use crate::render::{self, List, ago, line, row, short, size};
 use engine::image::{Filter, Import, Load, Row, Source, inspect as view};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub(super) const LIST: Syntax = Syntax {
@@ -27,7 +28,9 @@ pub(super) const LIST: Syntax = Syntax {
 };
 
 pub(super) fn list(typed: &Typed, caller: &Caller) -> Done {
-    let mut filters = typed.each("filter", str::parse::<Filter>)?;
+    let filters = typed.filters()?;
+    let mut filters: Vec<_> =
+        filters.iter().map(|(key, value)| Filter::new(key, value)).collect::<Result<_, _>>()?;
     filters.extend(typed.words.iter().map(|pattern| Filter::Reference(pattern.clone())));
     let rows = caller.look()?.images(&filters)?;
     let whole = typed.is_on("no-trunc");
@@ -174,7 +177,7 @@ pub(super) fn remove(typed: &Typed, caller: &Caller) -> Done {
     let force = typed.is_on("force");
     each(&typed.words, |image| match engine.remove_image(image, force) {
         // As docker: -f of what is not there is done.
-        Err(error) if force && *error.kind() == engine::Kind::NotFound => Ok(()),
+        Err(error) if force && *error.kind() == engine::Kind::NotFound => told(error),
         Err(error) => Err(error.into()),
         Ok(removed) => removed.removed.iter().try_for_each(|removed| line(&removed_line(removed))),
     })
@@ -217,7 +220,8 @@ pub(super) fn history(typed: &Typed, caller: &Caller) -> Done {
     }
     let rows = steps.iter().map(|step| {
         let since = step.created.map_or("N/A".to_owned(), ago);
-        let at = step.created.map_or("N/A".to_owned(), |time| time.to_string());
+        let at =
+            step.created.map_or("N/A".to_owned(), |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         row([
             ("ID", id(&step.id).into()),
             ("CreatedSince", if human { since } else { at.clone() }.into()),
@@ -229,7 +233,7 @@ pub(super) fn history(typed: &Typed, caller: &Caller) -> Done {
     });
     let columns = [
         ("IMAGE", "ID"),
-        ("CREATED", "CreatedSince"),
+        (if human { "CREATED" } else { "CREATED AT" }, "CreatedSince"),
         ("CREATED BY", "CreatedBy"),
         ("SIZE", "Size"),
         ("COMMENT", "Comment"),
@@ -271,7 +275,7 @@ pub(super) fn show(typed: &Typed, look: impl Fn(&str) -> Result<Value, Failure>)
     })?;
     let found = found.into_inner();
     match typed.last("format") {
-        None => line(&serde_json::to_string_pretty(&found).unwrap_or_default())?,
+        None | Some("") => line(&indented(&found))?,
         Some("json") => found.iter().try_for_each(|value| line(&value.to_string()))?,
         Some(text) => {
             let template = render::parse(text)?;
@@ -279,6 +283,15 @@ pub(super) fn show(typed: &Typed, look: impl Fn(&str) -> Result<Value, Failure>)
         }
     }
     Ok(code)
+}
+
+/// By four, as docker's.
+fn indented(found: &[Value]) -> String {
+    let mut bytes = Vec::new();
+    let format = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    // To memory, of what has only text for keys: it does not fail.
+    let _ = found.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, format));
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 pub(super) const PRUNE: Syntax = Syntax {

@@ -52,6 +52,15 @@ const COMMANDS: &[Command] = &[
 /// The first words of docker's two-word forms.
 const GROUPS: [&str; 3] = ["container", "image", "system"];
 
+#[rustfmt::skip]
+/// Commands of docker's, alone or after a group's name, that come with later capabilities.
+const LATER: [&str; 42] = [
+    "attach", "build", "builder", "buildx", "commit", "compose", "config", "context", "cp", "create", "events",
+    "exec", "export", "kill", "login", "logout", "logs", "manifest", "network", "node", "pause", "plugin", "port",
+    "pull", "push", "rename", "restart", "save", "search", "secret", "service", "stack", "start", "stats", "stop",
+    "swarm", "top", "trust", "unpause", "update", "volume", "wait",
+];
+
 /// What was typed of a command's name: a word, or two after a group's.
 fn path(first: &str, second: Option<&str>) -> String {
     match second.filter(|_| GROUPS.contains(&first)) {
@@ -116,8 +125,12 @@ fn without(first: &str, second: Option<&str>, asks: bool) -> Done {
     }
     let typed = path(first, second);
     let names = COMMANDS.iter().flat_map(|command| command.names).copied().chain(GROUPS);
-    let hint = nearest(&typed, names)
-        .map_or("`hull help` lists the commands".to_owned(), |near| format!("did you mean `hull {near}`?"));
+    let is_later = typed.split(' ').next_back().is_some_and(|word| LATER.contains(&word));
+    let hint = match nearest(&typed, names) {
+        _ if is_later => "this command of docker's is not available yet".to_owned(),
+        Some(near) => format!("did you mean `hull {near}`?"),
+        None => "`hull help` lists the commands".to_owned(),
+    };
     Err(Mistake::new(format!("'{typed}' is not a hull command")).with_hint(hint).into())
 }
 
@@ -134,6 +147,12 @@ fn group(first: &str) -> String {
 
 fn say(text: &str) -> Done {
     render::line(text.trim_end()).map(|()| 0)
+}
+
+/// What is told and does not matter.
+fn told(error: engine::Error) -> Result<(), Failure> {
+    edge::tell(&error.into());
+    Ok(())
 }
 
 /// Acts on each of several things: a line each, the first failure's code at the end.

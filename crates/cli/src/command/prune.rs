@@ -2,16 +2,17 @@
 
 use crate::edge::{Done, Failure};
 use crate::flags::{Flag, Mistake, Typed, value};
-use crate::render::{line, size};
+use crate::render::{line, put, size};
 use engine::prune::{Filters, Prune, Pruned};
-use std::io::Write;
 use store::Removed;
 
 pub(super) const FILTER: Flag = value("filter", "KEY=VALUE", "Only some: until=TIME, label=L, label!=L");
 
 /// What is to be taken.
 pub(super) fn wanted(typed: &Typed) -> Result<Prune, Failure> {
-    Ok(Prune { all: typed.is_on("all"), filters: Filters::parse(typed.all("filter"))? })
+    let filters = typed.filters()?;
+    let pairs = filters.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    Ok(Prune { all: typed.is_on("all"), filters: Filters::new(pairs)? })
 }
 
 /// Asks, unless `--force` says not to.
@@ -25,9 +26,7 @@ pub(super) fn confirm(typed: &Typed, what: &str) -> Result<(), Failure> {
         false => format!("\n  Items to be pruned will be filtered with:\n{filters}"),
     };
     let what = what.trim_end();
-    let mut output = std::io::stdout();
-    write!(output, "WARNING! {what}\n{filters}Are you sure you want to continue? [y/N] ")?;
-    output.flush()?;
+    put(&format!("WARNING! {what}\n{filters}Are you sure you want to continue? [y/N] "))?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     match answer.trim().eq_ignore_ascii_case("y") || answer.trim().eq_ignore_ascii_case("yes") {

@@ -3,7 +3,7 @@
 use super::image::cut;
 use crate::Caller;
 use crate::edge::{Done, Failure};
-use crate::flags::{Mistake, Syntax, Typed, switch, value};
+use crate::flags::{Mistake, Syntax, Typed, integer, switch, value};
 use crate::render::{List, ago, duration, line, moment, row, size};
 use engine::Engine;
 use engine::inspect::{details_of, network, status};
@@ -51,7 +51,8 @@ const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command
 
 pub(super) fn list(typed: &Typed, caller: &Caller) -> Done {
     let engine = caller.look()?;
-    let filters: Vec<_> = typed.all("filter").map(filter).collect::<Result<_, _>>()?;
+    let filters: Vec<_> =
+        typed.filters()?.into_iter().map(|(key, value)| filter(key, value)).collect::<Result<_, _>>()?;
     let last = if typed.is_on("latest") { Some(1) } else { last(typed)? };
     let has = |keys: &[&str]| filters.iter().any(|one| keys.contains(&one.key.as_str()));
     let ended = typed.is_on("all") || last.is_some() || has(&["status", "exited"]);
@@ -68,7 +69,7 @@ pub(super) fn list(typed: &Typed, caller: &Caller) -> Done {
     }
     let with_size = typed.is_on("size") || format.is_some_and(|format| format.contains(".Size"));
     let rows = shown.map(|one| {
-        let written = if with_size { written(&engine, one)? } else { String::new() };
+        let written = if with_size { written(&engine, one)? } else { "0B".to_owned() };
         Ok(fields(one, whole, written))
     });
     let columns = if typed.is_on("size") { &COLUMNS[..] } else { &COLUMNS[..7] };
@@ -80,7 +81,7 @@ pub(super) fn list(typed: &Typed, caller: &Caller) -> Done {
 
 /// docker's -1 is all.
 fn last(typed: &Typed) -> Result<Option<usize>, Mistake> {
-    let last = typed.parsed("last", str::parse::<i64>)?;
+    let last = typed.parsed("last", integer::<i64>)?;
     Ok(last.and_then(|count| usize::try_from(count).ok()))
 }
 
@@ -105,23 +106,20 @@ struct Filter {
     image: Option<(String, Vec<oci::DiffId>)>,
 }
 
-fn filter(text: &str) -> Result<Filter, Mistake> {
-    let known = || FILTERS.split(", ");
-    let Some((key, value)) = text.split_once('=').filter(|(key, _)| known().any(|one| one == *key)) else {
-        return Err(
-            Mistake::new(format!("invalid filter '{text}'")).with_hint(format!("known are {FILTERS}"))
-        );
-    };
-    let wrong = match key {
-        "status" => !STATES.contains(&value),
+fn filter(key: String, value: String) -> Result<Filter, Mistake> {
+    if !FILTERS.split(", ").any(|known| known == key) {
+        return Err(Mistake::new(format!("invalid filter '{key}'")).with_hint(format!("known are {FILTERS}")));
+    }
+    let is_wrong = match key.as_str() {
+        "status" => !STATES.contains(&value.as_str()),
         "exited" => value.parse::<i32>().is_err(),
-        "health" => !["none", "starting", "healthy", "unhealthy"].contains(&value),
+        "health" => !["none", "starting", "healthy", "unhealthy"].contains(&value.as_str()),
         _ => false,
     };
-    if wrong {
+    if is_wrong {
         return Err(Mistake::new(format!("invalid filter '{key}={value}'")));
     }
-    Ok(Filter { key: key.to_owned(), value: value.to_owned(), moment: None, image: None })
+    Ok(Filter { key, value, moment: None, image: None })
 }
 
 impl Filter {
@@ -210,10 +208,15 @@ pub(super) fn told(state: &State) -> String {
     }
 }
 
+/// A word with blanks in it in quotes, as docker shows a command's.
+fn quoted(word: &str) -> String {
+    if word.contains(' ') { format!("'{word}'") } else { word.to_owned() }
+}
+
 fn fields(one: &Summary, whole: bool, written: String) -> Map<String, Value> {
     let record = &one.record;
     let details = details_of(record);
-    let command = record.command.join(" ");
+    let command = record.command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
     let command = if whole { command } else { cut(&command, 20) };
     let labels: Vec<_> = record.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let sources =
@@ -256,11 +259,11 @@ mod tests {
 
     #[test]
     fn filters_are_known_and_their_values_too() {
-        for text in ["status=exited", "exited=0", "name=x", "label=a=b", "ancestor=bb", "volume=/x"] {
-            assert!(filter(text).is_ok(), "{text}");
-        }
-        for text in ["", "status", "status=gone", "exited=x", "size=1", "health=x"] {
-            assert!(filter(text).is_err(), "{text}");
-        }
+        let is_known = |(key, value): (&str, &str)| filter(key.into(), value.into()).is_ok();
+        let known =
+            [("status", "exited"), ("exited", "0"), ("name", "x"), ("label", "a=b"), ("volume", "/x")];
+        assert!(known.into_iter().all(is_known));
+        let others = [("", ""), ("status", "gone"), ("exited", "x"), ("size", "1"), ("health", "x")];
+        assert!(!others.into_iter().any(is_known));
     }
 }

@@ -21,7 +21,17 @@ pub(crate) fn run(typed: &Typed, caller: &Caller) -> edge::Done {
         output: rustix::stdio::stdout(),
         error: rustix::stdio::stderr(),
     };
+    check_terminal(&request.streams, host.input)?;
     Ok(engine.run(&request, host, &mut edge::warn)?.code)
+}
+
+/// A terminal inside, of a user who has none.
+fn check_terminal(streams: &StreamsRequest, input: rustix::fd::BorrowedFd<'_>) -> Read<()> {
+    if streams.tty && streams.interactive && !rustix::termios::isatty(input) {
+        let hint = "leave `-t` out where standard input is not a terminal";
+        return Err(Mistake::new("the input device is not a TTY").with_hint(hint));
+    }
+    Ok(())
 }
 
 /// Where hull lies; a sealed one was told.
@@ -62,6 +72,13 @@ fn key_value(text: &str) -> (String, String) {
     (key.to_owned(), value.to_owned())
 }
 
+fn sysctl(text: &str) -> Result<(String, String), String> {
+    match text.contains('=') {
+        true => Ok(key_value(text)),
+        false => Err(format!("sysctl '{text}' is not allowed")),
+    }
+}
+
 fn read_file(long: &str, path: &str) -> Read<Vec<u8>> {
     std::fs::read(path).map_err(|error| bad(long, path, &error))
 }
@@ -88,7 +105,7 @@ fn env(typed: &Typed, caller: &Caller) -> Read<Vec<String>> {
     for text in typed.all("env") {
         let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
         if name.is_empty() {
-            return Err(bad("env", text, &"invalid environment variable"));
+            return Err(bad("env", text, &format!("invalid environment variable: {text}")));
         }
         // A bare name the caller has not removes the image's.
         env.push(variable(name, value, caller).unwrap_or_else(|| name.to_owned()));
@@ -135,16 +152,17 @@ fn files(typed: &Typed, caller: &Caller) -> Read<FilesRequest> {
         devices: typed.each("device", str::parse)?,
         device_rules: typed.each("device-cgroup-rule", str::parse)?,
         shm_size: typed.parsed("shm-size", request::size)?,
-        hostname: typed.filled("hostname").map(str::to_owned),
-        domainname: typed.filled("domainname").map(str::to_owned),
+        hostname: typed.parsed_filled("hostname", request::one_line)?,
+        domainname: typed.parsed_filled("domainname", request::one_line)?,
         add_hosts: typed.each("add-host", request::host_address)?,
         dns: typed.each("dns", str::parse)?,
-        dns_search: typed.all("dns-search").map(str::to_owned).collect(),
-        dns_options: typed.all("dns-option").map(str::to_owned).collect(),
+        dns_search: typed.each("dns-search", request::dns_search)?,
+        dns_options: typed.each_filled("dns-option", request::one_line)?,
     })
 }
 
-/// A source `./x` is the caller's, so it is made absolute here.
+/// A source `./x` is the caller's, so it is made absolute here. As docker has it, a volume typed twice is one, and of
+/// the tmpfs of a target the last counts.
 fn mounts(typed: &Typed, caller: &Caller) -> Read<Vec<MountRequest>> {
     let parse = |(long, text): (&'static str, &str)| {
         let parsed = match long {
@@ -158,13 +176,29 @@ fn mounts(typed: &Typed, caller: &Caller) -> Read<Vec<MountRequest>> {
         }
         Ok(mount)
     };
-    typed.any(&["volume", "mount", "tmpfs"]).map(parse).collect()
+    let words: Vec<_> = typed.any(&["volume", "mount", "tmpfs"]).collect();
+    let target = |text: &str| text.split(':').next().map(str::to_owned);
+    let is_again = |at: usize, (long, text): (&str, &str)| match long {
+        "volume" => words[..at].contains(&("volume", text)),
+        "tmpfs" => {
+            words[at + 1..].iter().any(|(other, later)| *other == "tmpfs" && target(later) == target(text))
+        }
+        _ => false,
+    };
+    words
+        .iter()
+        .enumerate()
+        .filter(|(at, word)| !is_again(*at, **word))
+        .map(|(_, word)| parse(*word))
+        .collect()
 }
 
 fn isolation(typed: &Typed) -> Read<IsolationRequest> {
     let list = |long: &str| {
         let words = typed.all(long).map(|cap| cap.to_ascii_uppercase());
-        words.map(|cap| cap.strip_prefix("CAP_").unwrap_or(&cap).to_owned()).collect()
+        let bare =
+            |cap: &str| cap.strip_prefix("CAP_").filter(|cap| !cap.starts_with("CAP_")).map(str::to_owned);
+        words.map(|cap| bare(&cap).unwrap_or(cap)).collect()
     };
     let mut isolation = IsolationRequest {
         privileged: typed.is_on("privileged"),
@@ -177,7 +211,7 @@ fn isolation(typed: &Typed) -> Read<IsolationRequest> {
         cgroupns: typed.parsed("cgroupns", str::parse)?.unwrap_or_default(),
         network: typed.parsed("network", str::parse)?.unwrap_or_default(),
         time: typed.parsed("time", str::parse)?,
-        sysctls: typed.all("sysctl").map(key_value).collect(),
+        sysctls: typed.each("sysctl", sysctl)?.into_iter().collect(),
         ..IsolationRequest::default()
     };
     let read = |path: &str| std::fs::read_to_string(path);

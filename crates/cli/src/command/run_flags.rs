@@ -24,7 +24,7 @@ const FLAGS: &[Flag] = &[
     switch("interactive", "Keep standard input open").or('i').under(STREAMS),
     switch("tty", "Give the container a terminal").or('t').under(STREAMS),
     value("attach", "STREAM", "Attach only stdin, stdout or stderr").or('a').under(STREAMS),
-    switch("sig-proxy", "Pass signals on to the process (default true)").under(STREAMS),
+    switch("sig-proxy", "Pass signals on to the process (default true); without, a third INT or TERM ends the container, or a HUP").under(STREAMS),
     value("detach-keys", "KEYS", "Keys reserved for detaching (ctrl-p,ctrl-q)").under(STREAMS),
 
     value("env", "NAME[=VALUE]", "Set a variable, or pass the caller's on").or('e').under(PROCESS),

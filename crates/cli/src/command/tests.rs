@@ -77,6 +77,9 @@ fn mistyped_words_are_answered_with_what_is_near() {
         ("image lss", "'image lss' is not a hull command", "`hull image ls`"),
         ("contianer", "'contianer' is not a hull command", "`hull container`"),
         ("frobnicate", "'frobnicate' is not a hull command", "`hull help`"),
+        ("exec x ls", "'exec' is not a hull command", "not available yet"),
+        ("start", "'start' is not a hull command", "not available yet"),
+        ("image save x", "'image save' is not a hull command", "not available yet"),
         ("run --read-onyl hello", "unknown flag: --read-onyl", "`--read-only`"),
         ("--rot x ps", "unknown flag: --rot", "`--root`"),
     ] {
@@ -89,11 +92,12 @@ fn mistyped_words_are_answered_with_what_is_near() {
 #[test]
 fn codes_are_dockers() {
     let code = |line: &str| dispatch(line.split_whitespace().map(OsString::from).collect()).0;
-    for line in ["run", "run --nope", "run --memory x hello", "container run", "images --nope", "images -q=x"]
+    for line in
+        ["run --nope", "run --memory x hello", "images --nope", "images -q=x", "images -f x", "ps -f x"]
     {
         assert_eq!(code(line), 125, "{line}");
     }
-    for line in ["nope", "rmi", "ps x", "image nope"] {
+    for line in ["nope", "rmi", "ps x", "image nope", "run", "container run"] {
         assert_eq!(code(line), 1, "{line}");
     }
 }

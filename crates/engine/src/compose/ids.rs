@@ -14,13 +14,14 @@ pub struct IdMaps {
 }
 
 impl IdMaps {
-    /// The map for `--userns`, with a range of `size` ids from `first` on for what is the container's own.
+    /// The map for `--userns`, with `own` for what is the container's own: the ids from 0 on, and further ones.
     /// `caller` is the user and group whom `keep-id` keeps.
-    pub fn new(request: &RunRequest, (first, size): (u32, u32), caller: (u32, u32)) -> Self {
+    pub fn new(request: &RunRequest, own: &[IdMap], caller: (u32, u32)) -> Self {
+        let (first, size) = own.first().map_or((0, 0), |map| (map.host, map.size));
         let same = |map: Vec<IdMap>| Self { users: map.clone(), groups: map };
         match user_namespace(request) {
             UserNamespace::Host => Self::default(),
-            UserNamespace::Auto => same(vec![IdMap { inside: 0, host: first, size }]),
+            UserNamespace::Auto => same(own.to_vec()),
             UserNamespace::KeepId { uid, gid } => Self {
                 users: around(uid.unwrap_or(caller.0), caller.0, first, size),
                 groups: around(gid.unwrap_or(caller.1), caller.1, first, size),
@@ -90,7 +91,8 @@ mod tests {
     fn keep_id_keeps_user_and_group_apart() {
         let mut request = RunRequest::default();
         request.isolation.userns = UserNamespace::KeepId { uid: Some(1000), gid: Some(0) };
-        let maps = IdMaps::new(&request, (100_000, 65_536), (7, 8));
+        let own = [IdMap { inside: 0, host: 100_000, size: 65_536 }];
+        let maps = IdMaps::new(&request, &own, (7, 8));
         assert_eq!(lines(&maps.users), [(0, 100_000, 1000), (1000, 7, 1), (1001, 101_001, 64_535)]);
         assert_eq!(lines(&maps.groups), [(0, 8, 1), (1, 100_001, 65_535)]);
     }

@@ -73,7 +73,7 @@ impl<'a> Archive<'a> {
         let mut tar = tar::Archive::new(metered);
         let mut entries = tar.entries_with_seek().map_err(|error| corrupt(error, what()))?;
         while let Some(entry) = allowance.granted(HEADERS, || entries.next()) {
-            let mut entry = entry.map_err(|error| corrupt(error, what()))?;
+            let mut entry = entry.map_err(|error| corrupt(cut_short(error), what()))?;
             let at = Member::At { offset: entry.raw_file_position(), size: entry.size() };
             end = entry.raw_file_position().saturating_add(entry.size());
             let at = |_: &mut dyn Read, _: &str| at;
@@ -97,7 +97,7 @@ impl<'a> Archive<'a> {
         let mut tar = tar::Archive::new(metered);
         let mut entries = tar.entries().map_err(|error| corrupt(error, what.to_owned()))?;
         while let Some(entry) = allowance.granted(HEADERS, || entries.next()) {
-            let mut entry = entry.map_err(|error| corrupt(error, what.to_owned()))?;
+            let mut entry = entry.map_err(|error| corrupt(cut_short(error), what.to_owned()))?;
             let unpack = |bytes: &mut dyn Read, name: &str| {
                 Member::Passed(Box::new(intake.ingest(bytes, &format!("layer `{name}`"))))
             };
@@ -331,6 +331,17 @@ impl<R: Seek> Seek for Metered<R> {
     fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
         self.input.seek(to)
     }
+}
+
+/// The tar crate's words for what becomes of any file that is no archive, in ours.
+fn cut_short(error: std::io::Error) -> std::io::Error {
+    let told = error.to_string();
+    let what = match () {
+        () if told == "failed to read entire block" => "it is no tar archive, or one that is cut short",
+        () if told.starts_with("numeric field was not a number") => "it is no tar archive, or a damaged one",
+        () => return error,
+    };
+    std::io::Error::new(error.kind(), what)
 }
 
 fn drain(input: &mut impl Read) -> std::io::Result<()> {

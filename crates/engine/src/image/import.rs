@@ -45,10 +45,13 @@ impl Engine {
     fn import_rootfs(&self, source: &Source, request: Import, config: ContainerConfig) -> Result<ImageId> {
         let shared = self.store.share().map_err(from_store)?;
         let intake = Intake::new(self, &shared)?;
-        let applied = intake.ingest(source.open(self.tell)?, &source.to_string())?;
+        let applied = intake.ingest(source.open(self.tell)?, &source.named())?;
         if applied.compressed_size == 0 {
             // An empty layer is one; of a root file system it is rather a command before the pipe that failed.
-            return Err(Error::new(Kind::Corrupt, format!("import `{source}`: there is nothing in it")));
+            return Err(Error::new(
+                Kind::Corrupt,
+                format!("import {}: there is nothing in it", source.named()),
+            ));
         }
         intake.seamed(std::slice::from_ref(&applied.diff_id))?;
         let blobs = if intake.keeps_blobs() { vec![applied.digest] } else { Vec::new() };

@@ -45,6 +45,13 @@ impl<'a> Intake<'a> {
         let copy = blob.as_ref().map(open).transpose()?;
         let applied = layer::apply(Tee { input, copy }, draft.dir(), &self.limits)
             .map_err(|error| self.with_memory_hint(from_layer(error, format!("unpack {what}"))))?;
+        if applied.left_out > 0 {
+            let count = applied.left_out;
+            (self.engine.tell)(&format!(
+                "{what}: {count} attributes `trusted.overlay.*` are left out: an archive has no say in \
+                how layers are stacked"
+            ));
+        }
         sys::step!("engine.ingest.unpacked");
         let compressed = applied.compression != layer::Compression::None;
         let source = compressed.then(|| LayerSource {
@@ -54,7 +61,8 @@ impl<'a> Intake<'a> {
         });
         let (tar_size, entries, file_bytes) = (applied.tar_size, applied.entries, applied.file_bytes);
         let (implied, links) = (names(&applied.implied), links(&applied.links)?);
-        let meta = LayerMeta { tar_size, entries, file_bytes, source, implied, links };
+        let blocks = applied.blocks.iter().copied().take(store::BLOCKS + 1).collect();
+        let meta = LayerMeta { tar_size, entries, file_bytes, source, implied, links, blocks };
         draft.commit(&applied.diff_id, meta).map_err(from_store)?;
         blob.map_or(Ok(()), |blob| blob.commit(&applied.digest)).map_err(from_store)?;
         sys::step!("engine.ingest.committed");

@@ -34,13 +34,12 @@ pub enum Filter {
     Reference(String),
 }
 
-impl std::str::FromStr for Filter {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let invalid = |what: String| Err(Error::new(Kind::Invalid, what));
-        let Some((key, value)) = text.split_once('=') else {
-            return invalid(format!("invalid filter '{text}'"));
+impl Filter {
+    /// Understands `key=value`.
+    pub fn new(key: &str, value: &str) -> Result<Self> {
+        let invalid = |what: String| {
+            let hint = "known are dangling, label, before, since, until, reference";
+            Err(Error::new(Kind::Invalid, what).with_hint(hint))
         };
         match key {
             "dangling" => match value {
@@ -58,6 +57,19 @@ impl std::str::FromStr for Filter {
             "reference" => Ok(Self::Reference(value.into())),
             _ => invalid(format!("invalid filter '{key}'")),
         }
+    }
+
+    fn pattern(&self) -> Option<&str> {
+        match self {
+            Self::Reference(pattern) => Some(pattern),
+            _ => None,
+        }
+    }
+}
+
+impl Row {
+    fn is_named(&self, pattern: &str) -> bool {
+        self.name.as_ref().is_some_and(|name| matches(pattern, name))
     }
 }
 
@@ -89,6 +101,10 @@ impl Engine {
         for filter in filters {
             self.narrow(&mut rows, filter)?;
         }
+        let patterns: Vec<_> = filters.iter().filter_map(Filter::pattern).collect();
+        if !patterns.is_empty() {
+            rows.retain(|row| patterns.iter().any(|pattern| row.is_named(pattern)));
+        }
         rows.sort_by_key(|row| std::cmp::Reverse(row.created));
         Ok(rows)
     }
@@ -107,9 +123,8 @@ impl Engine {
                 rows.retain(|row| row.created > time);
             }
             Filter::Until(time) => rows.retain(|row| row.created < *time),
-            Filter::Reference(pattern) => {
-                rows.retain(|row| row.name.as_ref().is_some_and(|name| matches(pattern, name)))
-            }
+            // One of them is enough.
+            Filter::Reference(_) => {}
         }
         Ok(())
     }
@@ -206,8 +221,8 @@ mod tests {
 
     #[test]
     fn filters_are_understood_or_refused() {
-        assert_eq!("label=a=b".parse::<Filter>().unwrap(), Filter::Label("a".into(), Some("b".into())));
-        assert!("until=24h".parse::<Filter>().is_ok() && "until=x".parse::<Filter>().is_err());
-        assert!("nope=1".parse::<Filter>().is_err() && "dangling".parse::<Filter>().is_err());
+        assert_eq!(Filter::new("label", "a=b").unwrap(), Filter::Label("a".into(), Some("b".into())));
+        assert!(Filter::new("until", "24h").is_ok() && Filter::new("until", "x").is_err());
+        assert!(Filter::new("nope", "1").is_err() && Filter::new("dangling", "").is_err());
     }
 }

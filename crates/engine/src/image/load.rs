@@ -72,7 +72,7 @@ fn read_all(
     let archive = match source {
         Source::File(path) if path.is_dir() => Archive::of_directory(intake, path)?,
         Source::File(path) => Archive::of_file(intake, path, tell)?,
-        other => Archive::of_stream(intake, other.open(tell)?, &format!("read `{other}`"))?,
+        other => Archive::of_stream(intake, other.open(tell)?, &format!("read {}", other.named()))?,
     };
     let platform = request.platform.clone().unwrap_or_else(Platform::host);
     let found = find(&archive, &platform, request.platform.is_some())?;

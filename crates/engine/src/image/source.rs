@@ -31,6 +31,14 @@ impl Source {
         }
     }
 
+    /// What an error calls it.
+    pub(super) fn named(&self) -> String {
+        match self {
+            Self::Stdin => "standard input".to_owned(),
+            other => format!("`{other}`"),
+        }
+    }
+
     /// Its bytes. `tell` is told when they are waited for.
     pub(super) fn open(&self, tell: fn(&str)) -> Result<Box<dyn Read + Send>> {
         match self {

@@ -15,10 +15,10 @@ impl FromStr for DeviceRequest {
                 return invalid(format!("bad mode specified: {access}"));
             }
             Some(_) => return invalid(format!("invalid device specification: {text}")),
-            None if is_access(rest) => ("", rest),
+            None if is_access(rest) => (host, rest),
+            None if rest.is_empty() => (host, "rwm"),
             None => (rest, "rwm"),
         };
-        let container = if container.is_empty() { host } else { container };
         check_paths(text, host, container)?;
         Ok(Self { host: host.into(), container: container.into(), access: access.into() })
     }
@@ -28,9 +28,9 @@ fn check_paths(text: &str, host: &str, container: &str) -> Result<()> {
     if !host.starts_with('/') && host.contains('=') {
         return later(format!("devices by CDI name (`{text}`)"));
     }
-    match host.starts_with('/') && container.starts_with('/') {
-        true => Ok(()),
-        false => invalid(format!("{text} is not an absolute path")),
+    match [host, container].into_iter().find(|path| !path.starts_with('/')) {
+        None => Ok(()),
+        Some(path) => invalid(format!("{path} is not an absolute path")),
     }
 }
 
@@ -83,7 +83,7 @@ mod tests {
             ("/dev/snd:rw", "/dev/snd", "/dev/snd", "rw"),
             ("/dev/snd:/something", "/dev/snd", "/something", "rwm"),
             ("/dev/snd:/something:rw", "/dev/snd", "/something", "rw"),
-            ("/dev/snd::r", "/dev/snd", "/dev/snd", "r"),
+            ("/dev/snd:", "/dev/snd", "/dev/snd", "rwm"),
         ] {
             let device =
                 DeviceRequest { host: host.into(), container: container.into(), access: access.into() };
@@ -97,6 +97,7 @@ mod tests {
             ("/dev/snd:/x:rwx", "bad mode specified: rwx"),
             ("/dev/snd:/x:rr", "bad mode specified: rr"),
             ("/a:/b:rw:x", "invalid device specification"),
+            ("/dev/snd::r", " is not an absolute path"),
             ("dev/snd", "is not an absolute path"),
             ("", "is not an absolute path"),
             ("/dev/snd:x", "is not an absolute path"),

@@ -23,7 +23,7 @@ pub use duration::duration;
 pub use limit::{cpu_list, cpus, device_bytes, device_operations, device_weight, swappiness};
 pub use security::SecurityOption;
 pub use size::{size, size_or_unlimited};
-pub use word::{detach_keys, host_address, label, pairs, signal};
+pub use word::{detach_keys, dns_search, host_address, label, one_line, pairs, signal};
 
 use oci::{Platform, Reference};
 use std::collections::BTreeMap;
@@ -349,7 +349,8 @@ pub enum Seccomp {
 /// `--userns`
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum UserNamespace {
-    /// `auto`, `private`: a range of 65,536 ids of its own from hull's pool.
+    /// `auto`, `private`: 65,536 ids of its own from hull's pool, and as many again for each further block of them in
+    /// which its user or an owner of the image's files is.
     #[default]
     Auto,
     /// `host`: no user namespace.

@@ -112,7 +112,7 @@ impl MountRequest {
     /// `--mount type=bind,source=…,target=…`, one line of CSV; a relative source stays relative.
     pub fn from_mount(text: &str) -> Result<Self> {
         let mut typed = Typed::default();
-        csv(text)?.iter().try_for_each(|field| typed.set(field, text))?;
+        csv(text)?.iter().try_for_each(|field| typed.set(field))?;
         typed.mount()
     }
 }
@@ -123,6 +123,13 @@ fn anonymous<T>(target: &str) -> Result<T> {
 }
 
 fn bind(source: &str) -> Result<MountSource> {
+    if source.contains('/') && !source.starts_with(['/', '.']) {
+        let words = format!(
+            "\"{source}\" includes invalid characters for a volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed"
+        );
+        return Err(Error::new(Kind::Invalid, words)
+            .with_hint(format!("for a directory of this host write `./{source}`")));
+    }
     if !source.starts_with(['/', '.']) {
         let words = format!("named volumes are not available yet: `{source}`");
         return Err(Error::new(Kind::NotYet, words)
@@ -171,12 +178,12 @@ struct Typed {
 }
 
 impl Typed {
-    fn set(&mut self, field: &str, whole: &str) -> Result<()> {
+    fn set(&mut self, field: &str) -> Result<()> {
         let (name, value) = match field.split_once('=') {
             Some((name, value)) => (name.to_ascii_lowercase(), Some(value)),
             None => (field.to_ascii_lowercase(), None),
         };
-        let Some(text) = value else { return self.set_word(&name, field, whole) };
+        let Some(text) = value else { return self.set_word(&name, field) };
         self.bind_field |= name.starts_with("bind-");
         self.tmpfs_field |= name.starts_with("tmpfs-");
         match name.as_str() {
@@ -192,17 +199,15 @@ impl Typed {
             "tmpfs-size" => self.size = Some(size(text).or_else(|_| wrong(&name, text))?),
             "tmpfs-mode" => self.mode = Some(permissions(&name, text)?),
             "consistency" | "bind-propagation" => return wrong(&name, text),
-            _ => return unexpected(&name, whole),
+            _ => return unexpected(&name, field),
         }
         Ok(())
     }
 
     /// A field without a value: only some mean `true`.
-    fn set_word(&mut self, name: &str, field: &str, whole: &str) -> Result<()> {
+    fn set_word(&mut self, name: &str, field: &str) -> Result<()> {
         match name {
-            "readonly" | "ro" | "bind-nonrecursive" | "bind-create-src" => {
-                self.set(&format!("{name}=true"), whole)
-            }
+            "readonly" | "ro" | "bind-nonrecursive" | "bind-create-src" => self.set(&format!("{name}=true")),
             _ => invalid(format!("invalid field '{field}' must be a key=value pair")),
         }
     }
@@ -284,11 +289,11 @@ fn wrong<T>(name: &str, text: &str) -> Result<T> {
     invalid(format!("invalid value for {name}: {text}"))
 }
 
-fn unexpected<T>(name: &str, whole: &str) -> Result<T> {
+fn unexpected<T>(name: &str, field: &str) -> Result<T> {
     if name.starts_with("volume-") || name.starts_with("image-") {
         return later(format!("`{name}`: mounts of volumes and images"));
     }
-    invalid(format!("unexpected key '{name}' in '{whole}'"))
+    invalid(format!("unexpected key '{name}' in '{field}'"))
 }
 
 /// The fields of one line of CSV (RFC 4180): a field in double quotes may hold commas, and a quote
@@ -374,6 +379,7 @@ mod tests {
             ("/a:b", "mount path must be absolute"),
             ("/a:/", "destination can't be '/'"),
             ("/a:/./", "destination can't be '/'"),
+            ("some/data:/b", "\"some/data\" includes invalid characters"),
             ("data:/b", "named volumes are not available yet: `data`"),
             ("/data", "anonymous volumes are not available yet"),
             ("data", "mount path must be absolute"),
@@ -432,7 +438,7 @@ mod tests {
             ("type=bind,dst=/a", "field Source must not be empty"),
             ("type=bind,src=a,dst=/a", "mount path must be absolute"),
             ("type=bind,src=/a,dst=/b,x", "invalid field 'x' must be a key=value pair"),
-            ("type=bind,src=/a,dst=/b,x=y", "unexpected key 'x' in 'type=bind,src=/a,dst=/b,x=y'"),
+            ("type=bind,src=/a,dst=/b,x=y", "unexpected key 'x' in 'x=y'"),
             ("type=bind,src=/a,dst=/b,ro=maybe", "invalid value for ro: maybe"),
             ("type=bind,src=/a,dst=/b,tmpfs-size=1", "cannot mix 'tmpfs-*'"),
             ("type=tmpfs,dst=/b,bind-propagation=slave", "cannot mix 'bind-*'"),

@@ -60,7 +60,10 @@ fn key(text: &str) -> Result<u8> {
 pub fn host_address(text: &str) -> Result<(String, IpAddr)> {
     // The first separator: an IPv6 address has colons of its own.
     let parts = text.split_once('=').or_else(|| text.split_once(':'));
-    let Some((name, address)) = parts.filter(|(name, _)| !name.is_empty()) else {
+    // A blank or the end of a line in it would make it more than one name: hosts(5).
+    let is_name =
+        |name: &str| !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control());
+    let Some((name, address)) = parts.filter(|(name, _)| is_name(name)) else {
         return invalid(format!("bad format for add-host: {text:?}"));
     };
     if address == "host-gateway" {
@@ -71,6 +74,29 @@ pub fn host_address(text: &str) -> Result<(String, IpAddr)> {
     match plain.parse() {
         Ok(address) => Ok((name.into(), address)),
         Err(_) => invalid(format!("invalid IP address in add-host: {address:?}")),
+    }
+}
+
+/// `--dns-search DOMAIN`; `.` for none.
+pub fn dns_search(text: &str) -> Result<String> {
+    let trimmed = text.trim_matches(' ');
+    let domain = trimmed.strip_suffix('.').unwrap_or(trimmed);
+    let is_label = |label: &str| {
+        let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        !label.is_empty() && label.bytes().all(is_inner) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let has_letter = domain.bytes().any(|byte| byte.is_ascii_alphabetic());
+    match trimmed == "." || has_letter && domain.len() < 255 && domain.split('.').all(is_label) {
+        true => Ok(if trimmed == "." { trimmed } else { domain }.into()),
+        false => invalid(format!("{text} is not a valid domain")),
+    }
+}
+
+/// What becomes part of a line of a file: no character in it may end the line.
+pub fn one_line(text: &str) -> Result<String> {
+    match text.contains(char::is_control) {
+        true => invalid("it contains control characters"),
+        false => Ok(text.into()),
     }
 }
 
@@ -162,6 +188,27 @@ mod tests {
             host_address("db:1.2.3").unwrap_err().to_string().starts_with("invalid IP address in add-host")
         );
         assert_eq!(host_address("db:host-gateway").unwrap_err().kind(), &Kind::NotYet);
+    }
+
+    #[test]
+    fn no_name_of_a_host_adds_a_line() {
+        for name in ["a b", "a\nb", "a\tb", "a\u{85}b", "a\u{1}b"] {
+            assert!(host_address(&format!("{name}:1.2.3.4")).is_err(), "{name:?}");
+        }
+        assert!(one_line("a b").is_ok() && one_line("a\nnameserver 6.6.6.6").is_err());
+    }
+
+    #[test]
+    fn search_domains_are_domains() {
+        for (text, domain) in [(".", "."), ("a.b.", "a.b"), (" x-1.Example ", "x-1.Example")] {
+            assert_eq!(dns_search(text).unwrap(), domain);
+        }
+        for text in
+            ["", "a..b", "a_b", "-a", "a-", "12", "a\nnameserver 6.6.6.6", "a b", "..", &"a".repeat(255)]
+        {
+            let told = dns_search(text).unwrap_err().to_string();
+            assert_eq!(told, format!("{text} is not a valid domain"));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::joined;
 use crate::compose::{self, Composed, EtcFiles, Facts, IdMaps, LiveHost, User};
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
 use crate::merged::Merged;
-use crate::request::{Network, RunRequest, UserNamespace};
+use crate::request::{IdMap, Network, RunRequest, UserNamespace};
 use crate::{Engine, inspect, rootfs};
 use fault::Context;
 use oci::ContainerConfig;
@@ -67,7 +67,10 @@ impl Engine {
         let cgroup = cgroup.display().to_string();
         let mut slot = Claimed(Some(self.claim(&id, &cgroup)?));
         let joined = joined::find(self, request)?;
-        let id_maps = joined.id_maps.clone().unwrap_or_else(|| id_maps(request, slot.slot().range()));
+        let id_maps = match joined.id_maps.clone() {
+            Some(maps) => maps,
+            None => self.id_maps(request, slot.slot(), &blocks(&user, image))?,
+        };
         let uname = rustix::system::uname();
         let hostname = uname.nodename().to_string_lossy();
         let etc = self.etc_paths(&id);
@@ -93,6 +96,7 @@ impl Engine {
         let shown = Shown { labels, details };
         let mut draft = Draft::new(id, slot, composed, etc, shown, &joined)?;
         draft.warnings.extend(self.kept_groups(request, &id_maps).map(str::to_owned));
+        draft.warnings.extend(nobodys(image, &id_maps).map(str::to_owned));
         Ok(Draft { cgroup_parent: parent, ..draft })
     }
 
@@ -129,6 +133,25 @@ impl Engine {
             details: None,
         };
         self.store.claim(running, &reserved()).map_err(from_store)
+    }
+
+    /// A range of the pool for the first 65,536 ids, and where the container has one of its own, for each further
+    /// block that it needs. The caller of `keep-id` is who runs hull: root, for now.
+    fn id_maps(&self, request: &RunRequest, slot: &mut Slot, blocks: &[u16]) -> Result<IdMaps> {
+        let line = |block: u16, range: IdRange| {
+            let inside = u32::from(block) << 16;
+            // The last id is none, see user_namespaces(7).
+            IdMap { inside, host: range.first, size: range.size.min(u32::MAX - inside) }
+        };
+        let mut own = vec![line(0, slot.range())];
+        if *compose::user_namespace(request) == UserNamespace::Auto {
+            let reserved = reserved();
+            for &block in blocks {
+                own.push(line(block, self.store.widen(slot, &reserved).map_err(from_store)?));
+            }
+        }
+        let caller = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+        Ok(IdMaps::new(request, &own, caller))
     }
 
     fn etc_paths(&self, id: &ContainerId) -> EtcFiles {
@@ -206,10 +229,28 @@ fn kept_user(request: &RunRequest) -> Option<String> {
     }
 }
 
-/// The caller of `keep-id` is who runs hull: root, for now.
-fn id_maps(request: &RunRequest, range: IdRange) -> IdMaps {
-    let caller = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-    IdMaps::new(request, (range.first, range.size), caller)
+/// The blocks of 65,536 ids beyond the first in which the user and the owners of the image's files are; the user's
+/// first, as there may be more than a container can have.
+fn blocks(user: &User, image: &Image) -> Vec<u16> {
+    let ids = [user.uid, user.gid].into_iter().chain(user.groups.iter().copied());
+    let users = ids.map(|id| (id >> 16) as u16).filter(|block| *block > 0);
+    let mut blocks = Vec::new();
+    for block in users.chain(image.record.blocks.iter().copied()) {
+        if !blocks.contains(&block) && blocks.len() < store::BLOCKS {
+            blocks.push(block);
+        }
+    }
+    blocks
+}
+
+/// Are there owners that no map has room for?
+fn nobodys(image: &Image, maps: &IdMaps) -> Option<&'static str> {
+    let is_there = |block: &u16| maps.users.iter().any(|map| map.inside == u32::from(*block) << 16);
+    let all = maps.is_empty() || image.record.blocks.iter().all(is_there);
+    (!all).then_some(
+        "some of the image's files have owners that the container's map of ids has no room for: they belong to \
+         `nobody` in it; `--userns host` has all",
+    )
 }
 
 /// The ranges that the administrator gave to users: never a container's.

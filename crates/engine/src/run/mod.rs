@@ -19,7 +19,7 @@ pub(crate) use draft::CGROUP_PARENT;
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
-use crate::request::{Pull, RunRequest, StreamsRequest, UserNamespace};
+use crate::request::{Pull, RunRequest, UserNamespace};
 use fault::Context;
 use runtime::{Caller, Exited, Manner, Overlay, Plan, Rootfs, Start};
 use rustix::fd::BorrowedFd;
@@ -88,7 +88,7 @@ impl Engine {
         host: HostStreams<'_>,
         warn: &mut dyn FnMut(&str),
     ) -> Result<Outcome> {
-        check(request, host)?;
+        check(request)?;
         self.bury()?;
         match self.try_run(request, host, warn) {
             Err(Ended::NotMappable(error)) if request.isolation.userns == UserNamespace::Auto => {
@@ -125,7 +125,10 @@ impl Engine {
         draft
             .slot
             .slot()
-            .update(|slot| slot.pid = Some(running.pid().as_raw_nonzero().get()))
+            .update(|slot| {
+                slot.pid = Some(running.pid().as_raw_nonzero().get());
+                slot.started = jiff::Timestamp::now();
+            })
             .map_err(from_store)?;
         write_note(request.pidfile.as_deref(), &running.pid().as_raw_nonzero(), "pid")?;
         sys::step!("engine.run.started");
@@ -313,12 +316,7 @@ impl Drop for Made<'_> {
 }
 
 /// What can be refused before anything is looked at.
-fn check(request: &RunRequest, host: HostStreams<'_>) -> Result<()> {
-    let StreamsRequest { tty, interactive, .. } = request.streams;
-    if tty && interactive && !rustix::termios::isatty(host.input) {
-        return Err(Error::new(Kind::Invalid, "the input device is not a TTY")
-            .with_hint("leave `-t` out where standard input is not a terminal"));
-    }
+fn check(request: &RunRequest) -> Result<()> {
     for (path, what) in [(&request.cidfile, "container ID"), (&request.pidfile, "pid")] {
         if let Some(path) = path.as_ref().filter(|path| path.exists()) {
             return Err(Error::new(

@@ -209,18 +209,18 @@ impl Relay<'_> {
                 self.resize();
                 Ok(())
             }
-            _ if self.request.proxy_signals => self.pass(signal),
-            // Nothing keeps a container in the foreground running without us.
-            Some(Signal::INT | Signal::TERM | Signal::HUP | Signal::QUIT) => self.kill(Signal::KILL.as_raw()),
+            _ if self.is_order(signal) => self.kill(Signal::KILL.as_raw()),
+            _ if self.request.proxy_signals => self.kill(signal),
+            // As docker's client, which these end. Nothing keeps a container in the foreground running without us.
+            Some(Signal::HUP | Signal::QUIT) => self.kill(Signal::KILL.as_raw()),
             _ => Ok(()),
         }
     }
 
-    fn pass(&mut self, signal: i32) -> Result<()> {
+    fn is_order(&mut self, signal: i32) -> bool {
         let asks_to_end = [Signal::INT.as_raw(), Signal::TERM.as_raw()].contains(&signal);
         self.interrupts += u32::from(asks_to_end);
-        let order = asks_to_end && self.interrupts >= PATIENCE;
-        self.kill(if order { Signal::KILL.as_raw() } else { signal })
+        asks_to_end && self.interrupts >= PATIENCE
     }
 
     fn kill(&self, signal: i32) -> Result<()> {
