@@ -41,6 +41,17 @@ is "it is paused and goes on" '"paused" "running"' "$(rootless pause two; rootle
 is "it is deleted" "" "$(rootless delete --force two)"
 for i in 0 1 2 3 4 5 6 7 8 9; do [ -e $group ] || break; sleep 1; done
 is "its scope is gone" gone "$([ -e $group ] || echo gone)"
+# So for its engine, which is root of a user namespace.
+sed -i 's/"hostID": 4711/"hostID": 0/' config.json
+cat > /tmp/own/engine <<'END'
+runtime() { hull-runtime --systemd-cgroup "$@"; }
+runtime run -d --pid-file /tmp/own/pid four </dev/null >/tmp/own/said || cat /tmp/own/said
+cat /proc/$(cat /tmp/own/pid)/cgroup; runtime exec four id -u; runtime delete --force four
+END
+said=$(as_user unshare --user --map-root-user --mount sh /tmp/own/engine | tr '\n' ' ')
+is "its engine's container is in a scope, can be entered, and goes" \
+    "0::/user.slice/user-4711.slice/user@4711.service/user.slice/hull-four.scope 0 " "$said"
+sed -i 's/"hostID": 0/"hostID": 4711/' config.json
 is "without a group of its own there is no limit" 1 "$(rootless run three </dev/null >/tmp/said; echo $?)"
 has "and that is said" "Permission denied" "$(cat /tmp/said)"
 
