@@ -42,7 +42,6 @@ impl Drop for User {
         let _ = run(&mut self.podman(&["rm", "-fa", "-t", "0"]));
         // Ends the process that keeps podman's user namespace.
         let _ = run(&mut self.podman(&["system", "migrate"]));
-        let _ = std::fs::remove_file(format!("/dev/shm/libpod_rootless_lock_{OWN}"));
     }
 }
 

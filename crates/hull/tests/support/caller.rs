@@ -13,6 +13,7 @@ pub const GRANTED: u32 = 700_000;
 /// Runs the rest of the line as the caller, with what it finds on the host replaced.
 const BECOME: &str = r#"
 mount --bind "$HULL" "$PLACE/bin/hull-runtime"
+mount --bind "$PLACE/shm" /dev/shm # podman has a file of locks there for each user
 for file in passwd group subuid subgid; do [ -e /etc/$file ] && mount --bind "$PLACE/$file" /etc/$file; done
 ulimit -c 0
 exec setpriv --reuid $OWN --regid $OWN --clear-groups \
@@ -30,7 +31,7 @@ pub struct Caller {
 impl Caller {
     /// One whose directories are made in a place.
     pub fn new(place: &Path) -> Self {
-        for directory in ["bin", "run", "home"] {
+        for directory in ["bin", "run", "home", "shm"] {
             let path = place.join(directory);
             std::fs::create_dir(&path).unwrap();
             chown(path, Some(OWN), Some(OWN)).unwrap();
