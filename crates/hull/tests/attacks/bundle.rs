@@ -33,7 +33,10 @@ impl Bundle {
         std::fs::write(dir.join("host/secret"), "the host's secret\n").unwrap();
         let bundle = Self { config: config(&id), dir, id };
         std::fs::copy("/bin/busybox", bundle.root("bin/busybox")).unwrap();
-        for name in ["sh", "cat", "stat", "ls", "grep", "mkdir", "readlink", "sleep", "mount", "id", "head"] {
+        for name in [
+            "sh", "cat", "stat", "ls", "grep", "mkdir", "readlink", "sleep", "mount", "id", "head", "ln",
+            "mkfifo", "test",
+        ] {
             symlink("busybox", bundle.root(&format!("bin/{name}"))).unwrap();
         }
         bundle
@@ -100,13 +103,22 @@ impl Bundle {
 
     /// Runs it on a terminal: how that went, and what was on the screen.
     pub(crate) fn run_on_terminal(&self, runtime: Runtime) -> (Said, String) {
+        let bundle = self.dir.to_str().unwrap();
+        self.on_terminal(runtime, &["run", "--detach"], &["--bundle", bundle, &self.id])
+    }
+
+    /// Runs one more program on a terminal.
+    pub(crate) fn exec_on_terminal(&self, runtime: Runtime, program: &str) -> (Said, String) {
+        self.on_terminal(runtime, &["exec", "--detach", "--tty"], &[&self.id, program])
+    }
+
+    fn on_terminal(&self, runtime: Runtime, verb: &[&str], rest: &[&str]) -> (Said, String) {
         let path = self.dir.join("console");
+        let _ = std::fs::remove_file(&path);
         let socket = UnixListener::bind(&path).unwrap();
         let screen = std::thread::spawn(move || screen(&socket));
-        let console = path.to_str().unwrap();
-        let bundle = self.dir.to_str().unwrap();
-        let run = ["run", "--detach", "--console-socket", console, "--bundle", bundle, &self.id];
-        let said = self.tell(runtime, &run);
+        let console = ["--console-socket", path.to_str().unwrap()];
+        let said = self.tell(runtime, &[verb, &console, rest].concat());
         // Whoever never sent a terminal is not waited for.
         drop(UnixStream::connect(&path));
         (said, screen.join().unwrap())
@@ -167,6 +179,15 @@ impl Bundle {
         // Not even that a binary is open for writing may be the attacker's doing.
         let status = wait(&mut command.spawn().expect("the runtime can be run"));
         Said { code: status, text: String::from_utf8_lossy(&std::fs::read(&output).unwrap()).into_owned() }
+    }
+
+    /// Waits until its program has written something.
+    pub(crate) fn await_file(&self, path: &str) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while self.read(path).is_empty() {
+            assert!(Instant::now() < end, "`{path}` is not written");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub(crate) fn delete(&self, runtime: Runtime) {

@@ -84,6 +84,36 @@ fn oracle_cve_2025_52565_on_runc() {
     assert!(said.contains("FALLEN"), "Debian's runc withstood: {made:?} {said}");
 }
 
+/// A process inside puts something else in the place of the terminals, and waits for who enters on one.
+#[test]
+fn a_terminal_of_exec_is_the_kernels_own() {
+    let falsify = [
+        "true",
+        "mount -t tmpfs tmpfs /dev/pts; ln -s /prey /dev/pts/ptmx",
+        "mount -t tmpfs tmpfs /dev/pts; mkfifo /dev/pts/ptmx",
+        "mount -t tmpfs tmpfs /dev/pts; ln -s /evil/ptmx /dev/pts/ptmx",
+        "mount -o bind /evil/ptmx /dev/pts/ptmx",
+    ];
+    for how in falsify {
+        let mut bundle = Bundle::new();
+        std::fs::create_dir(bundle.root("evil")).unwrap();
+        std::fs::write(bundle.root("prey"), "prey").unwrap();
+        bundle.program("look", "test -t 0 && echo RAN");
+        let evil = "mount -t devpts -o newinstance,ptmxmode=0666 devpts /evil";
+        bundle.script(&format!("{evil}; {how}; echo ready > /ready; exec sleep 1000"));
+        assert_eq!(bundle.start(Runtime::Tested).code, 0);
+        bundle.await_file("ready");
+        let (made, said) = bundle.exec_on_terminal(Runtime::Tested, "/bin/look");
+        assert_eq!(
+            (made.code == 0, said.contains("RAN")),
+            (how == "true", how == "true"),
+            "{how}: {made:?} {said}"
+        );
+        assert_eq!(bundle.read("prey"), "prey", "{how}");
+        bundle.delete(Runtime::Tested);
+    }
+}
+
 /// What is in a false `/proc` looks as the kernel's would.
 pub(crate) fn false_proc(bundle: &Bundle, place: &str) {
     let ip = bundle.root(place).join("sys/net/ipv4");
