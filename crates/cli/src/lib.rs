@@ -15,6 +15,7 @@ mod help;
 mod render;
 
 use engine::Engine;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -48,6 +49,7 @@ impl Caller {
     /// The engine for a command that makes nothing: what is not there is not made.
     pub(crate) fn look(&self) -> Result<Engine, edge::Failure> {
         self.check_root()?;
+        raise_descriptors();
         Ok(Engine::look(&self.root, &self.run)?.with_notices(edge::warn))
     }
 
@@ -69,6 +71,13 @@ impl Caller {
     pub(crate) fn absolute(&self, path: &Path) -> PathBuf {
         std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
     }
+}
+
+/// A container's directories may lie deeper than descriptors are allowed by default, and each is held while what is
+/// below it is looked at. Nothing is started by who only looks, so that nobody inherits this.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Runs the command line (without the program's name) and gives the exit code.

@@ -162,6 +162,22 @@ fn sizes_are_the_bytes_of_files() {
 }
 
 #[test]
+fn directories_of_any_depth_are_looked_at() {
+    let sandbox = Sandbox::new();
+    let script = "i=0; while [ $i -lt 600 ]; do mkdir d && cd d || exit 1; i=$((i+1)); done; echo x > f";
+    sandbox.ok(&["run", "--name", "deep", "bb", "sh", "-c", script]);
+    for args in [&["diff", "deep"][..], &["inspect", "-s", "-f", "{{.SizeRw}}", "deep"], &["rm", "deep"]] {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "ulimit -Sn 100; exec \"$@\"", "sh", support::HULL]).args(args);
+        let output = command.env("HULL_ROOT", sandbox.root()).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        let lines = support::text(&output.stdout).lines().count();
+        assert_eq!(lines, if args[0] == "diff" { 601 } else { 1 }, "{args:?}");
+    }
+    sandbox.assert_clean();
+}
+
+#[test]
 fn lists_have_dockers_fields_and_filters() {
     let sandbox = Sandbox::new();
     let data = format!("{}:/data", sandbox.path().display());
