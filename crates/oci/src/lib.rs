@@ -33,6 +33,7 @@ pub mod media;
 mod platform;
 mod reference;
 pub mod signal;
+pub mod size;
 pub mod spec;
 
 pub use change::Changes;
@@ -62,6 +63,8 @@ pub enum Kind {
     Change,
     /// Text that is no signal.
     Signal,
+    /// Text that is no number of bytes.
+    Size,
     /// Text that is no duration.
     Duration,
     /// A document of the runtime specification.

@@ -145,25 +145,8 @@ fn words(text: &str) -> Option<Value> {
     Some(text.into())
 }
 
-/// `-1`, or a number with a unit of 1024, as docker's go-units reads it.
 fn bytes(text: &str) -> Option<Value> {
-    if text == "-1" {
-        return Some((-1).into());
-    }
-    let lower = text.trim().to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
-    let unit = lower[digits.len()..].trim();
-    let power = match unit.trim_end_matches('b').trim_end_matches('i') {
-        "" => 0,
-        "k" => 1,
-        "m" => 2,
-        "g" => 3,
-        "t" => 4,
-        "p" => 5,
-        _ => return None,
-    };
-    let number: f64 = digits.parse().ok().filter(|number: &f64| *number >= 0.0)?;
-    Some(((number * 1024f64.powi(power)) as i64).into())
+    oci::size::parse_or_unlimited(text).ok().map(Value::from)
 }
 
 pub(super) fn events(typed: &Typed, caller: &Caller) -> Done {
