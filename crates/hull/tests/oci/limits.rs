@@ -15,7 +15,7 @@ fn held(container: &Container, controller: &str, file: &str) -> String {
 
 #[test]
 fn a_paused_container_stands_still_and_goes_on() {
-    let container = Container::running("while :; do date +%s%N > /tick; sleep 0.02; done &");
+    let container = Container::running("while :; do date +%s%N > /next; mv /next /tick; sleep 0.02; done &");
     container.read("tick");
     container.ok(&["pause", &container.id]);
     assert_eq!(container.status(), "paused");
