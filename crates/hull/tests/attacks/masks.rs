@@ -2,7 +2,7 @@
 
 use crate::bundle::Bundle;
 use crate::race::{End, Swapper, assert_falls, assert_withstands};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, is_hull};
 use serde_json::json;
 use std::os::unix::fs::symlink;
 
@@ -161,7 +161,13 @@ fn changing() -> Bundle {
 fn exchange_proc(bundle: &Bundle, runtime: Runtime) -> End {
     let attacker = Swapper::new(bundle.root("proc"), bundle.root("link"));
     let said = bundle.run_beside(runtime, attacker);
-    of_setting(bundle, "evil", &said)
+    match of_setting(bundle, "evil", &said) {
+        // Another attack: procfs is not at `/proc`, but the setting is the kernel's.
+        End::Fallen(_) if !is_hull() && bundle.read("evil/sys/net/ipv4/ip_forward") == "untouched" => {
+            End::Withstood
+        }
+        end => end,
+    }
 }
 
 #[test]
