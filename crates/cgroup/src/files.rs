@@ -38,8 +38,12 @@ pub(crate) fn remove_dir(path: &Path) -> Result<()> {
 
 /// Writes a value in one call.
 pub(crate) fn put(dir: impl AsFd, file: &str, value: &str) -> Result<()> {
-    let file = openat(dir, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-    write(file, value.as_bytes()).map(drop)
+    write(open_to_write(dir, file)?, value.as_bytes()).map(drop)
+}
+
+/// Opens a file for values, each written in one call.
+pub(crate) fn open_to_write(dir: impl AsFd, file: &str) -> Result<OwnedFd> {
+    openat(dir, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Reads a whole small file.

@@ -18,8 +18,8 @@ use sys::process::{Birth, Clone3, Namespaces, clone3, join_namespace};
 pub(crate) struct Furniture {
     /// In the order in which the child takes them: the root, `/dev`, binds, other devices.
     pub(crate) mounts: Vec<OwnedFd>,
-    /// What must stay open until the container ends.
-    pub(crate) held: Vec<OwnedFd>,
+    /// What the root was made of, needed no more.
+    pub(crate) layers: Vec<OwnedFd>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -31,14 +31,14 @@ impl Plan {
         caller: Caller,
     ) -> Result<Furniture> {
         let mut warnings = Vec::new();
-        let (root, held) = rootfs.make(mapped)?;
+        let (root, layers) = rootfs.make(mapped)?;
         let binds = self.binds(mapped, &mut warnings)?;
         let devices = dev::hosts(self, caller)?;
         // Last: an ordinary caller that has taken on an id of the namespace has no way back to its own.
         let dev = as_root_of(mapped, || dev::make(self, caller))?;
         let outer = as_root_of(mapped, || dev::make_outer(self, caller))?;
         let mounts = std::iter::once(root).chain(dev).chain(binds).chain(outer).chain(devices).collect();
-        Ok(Furniture { mounts, held, warnings })
+        Ok(Furniture { mounts, layers, warnings })
     }
 
     /// The same, made in the namespaces that are given.

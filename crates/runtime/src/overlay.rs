@@ -242,7 +242,7 @@ pub(crate) fn as_root_of<T>(mapped: Option<Mapped<'_>>, act: impl FnOnce() -> T)
 }
 
 impl Rootfs {
-    /// A detached mount of the root, and what must stay open until the container ends.
+    /// A detached mount of the root, and the layers it was made of, which it needs no more.
     pub(crate) fn make(&self, mapped: Option<Mapped<'_>>) -> Result<(OwnedFd, Vec<OwnedFd>)> {
         match self {
             Self::Overlay(overlay) => overlay.make(mapped),

@@ -148,18 +148,19 @@ impl Plan {
             hand_over(cgroup, uid, caller)?;
         }
         let mapped = userns.as_ref().map(|userns| Mapped { userns: userns.as_fd(), uid, gid });
-        let Furniture { mounts, held, warnings } = match (caller, mapped, &mount) {
+        let Furniture { mounts, layers, warnings } = match (caller, mapped, &mount) {
             (Caller::Ordinary, Some(Mapped { userns, .. }), Some(mount)) => {
                 self.furniture_inside(rootfs, Inside { user: userns, mount: mount.as_fd() })?
             }
             _ => self.furniture(rootfs, mapped, caller)?,
         };
         running.warnings.extend(warnings);
-        running.held.extend(held);
         let borrowed: Vec<BorrowedFd<'_>> = mounts.iter().map(AsFd::as_fd).collect();
         sys::step!("runtime.start.mounts-made");
         told(channel.send_mounts(&borrowed))?;
         running.held.extend(mounts.into_iter().chain(userns).chain(mount));
+        // Their mount takes a wait for RCU to go, which is free while the child is at work.
+        drop(layers);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use crate::{Error, Kind, Result, files};
 use list::List;
 use oci::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
 use rustix::fd::OwnedFd;
+use rustix::io::write;
 
 /// Making a node, reading and writing: BPF_DEVCG_ACC_*.
 const ALL: u32 = 7;
@@ -137,10 +138,15 @@ fn hold_v1(dir: &OwnedFd, rules: &[LinuxDeviceCgroup], is_new: bool) -> Result<(
     let target = List::of(&whole(rules)?)?;
     let now = |dir| files::get(dir, "devices.list").map(|text| List::parse(&text)).map_err(refused);
     let before = if is_new { None } else { Some(now(dir)?) };
-    for (file, line) in target.changes(before.as_ref()) {
-        files::put(dir, file, &line).map_err(|errno| {
+    for change in target.changes(before.as_ref()).chunk_by(|(one, _), (next, _)| one == next) {
+        let file = change[0].0;
+        let failed = |line: &str, errno| {
             Error::new(Kind::of(errno), format!("write device rule `{line}` to `{file}`")).caused_by(errno)
-        })?;
+        };
+        let open = files::open_to_write(dir, file).map_err(|errno| failed(&change[0].1, errno))?;
+        for (_, line) in change {
+            write(&open, line.as_bytes()).map_err(|errno| failed(line, errno))?;
+        }
     }
     match target.is_shown_as(&now(dir)?) {
         true => Ok(()),

@@ -7,7 +7,7 @@ use super::{Bench, hull};
 const RUN: [&str; 6] = ["run", "--rm", "--network", "none", "bb", "true"];
 
 pub(super) fn group(bench: &Bench) -> Result<String, String> {
-    let (podman, docker) = (Podman::prepare(bench), Docker::start(bench));
+    let (podman, docker) = (Podman::prepare(bench, "."), Docker::start(bench, "."));
     let mut contenders = vec![Contender::new("`hull run --rm --network none bb true`", hull("store", &RUN))];
     let mut missing = String::new();
     match &podman {

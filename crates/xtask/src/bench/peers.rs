@@ -25,17 +25,21 @@ const CONTAINERS_CONF: &str = "[containers]\ndefault_ulimits = [\"nofile=20000:2
     [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\nruntime = \"runc\"\n";
 
 /// podman with a store of its own. Its default runtime cannot stand a hybrid host, so it is told runc.
-pub(super) struct Podman;
+pub(super) struct Podman {
+    place: String,
+}
 
 impl Podman {
-    pub(super) fn prepare(bench: &Bench) -> Result<Self, String> {
+    /// Its state is in a directory below [`WORK`].
+    pub(super) fn prepare(bench: &Bench, place: &str) -> Result<Self, String> {
         if !has("podman") {
             return Err("podman is not installed".into());
         }
         std::fs::write(format!("{WORK}/containers.conf"), CONTAINERS_CONF)
             .map_err(|error| error.to_string())?;
-        bench.sh(&format!("{} load -i bb-image.tar", Self.line()))?;
-        Ok(Self)
+        let podman = Self { place: format!("{WORK}/{place}") };
+        bench.sh(&format!("{} load -i bb-image.tar", podman.line()))?;
+        Ok(podman)
     }
 
     /// As a line of the shell.
@@ -45,7 +49,7 @@ impl Podman {
 
     pub(super) fn words(&self, args: &[&str]) -> Words {
         let conf = format!("CONTAINERS_CONF={WORK}/containers.conf");
-        let (root, run) = (format!("{WORK}/podman"), format!("{WORK}/podman-run"));
+        let (root, run) = (format!("{}/podman", self.place), format!("{}/podman-run", self.place));
         let mut line = words(&["env", &conf, "podman", "--root", &root, "--runroot", &run]);
         line.extend(words(args));
         line
@@ -54,30 +58,36 @@ impl Podman {
 
 impl Drop for Podman {
     fn drop(&mut self) {
-        let script = format!("{} rm -af; {} rmi -af; umount podman/overlay", self.line(), self.line());
+        let (line, place) = (self.line(), &self.place);
+        let script = format!("{line} rm -af; {line} rmi -af; umount {place}/podman/overlay");
         let _ = sh(Path::new(WORK), &script).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 }
 
 /// dockerd with state of its own, no bridge and no rules in the host's firewall; it ends with this.
-pub(super) struct Docker(Child);
+pub(super) struct Docker {
+    daemon: Child,
+    place: String,
+}
 
 impl Docker {
-    pub(super) fn start(bench: &Bench) -> Result<Self, String> {
+    /// Its state is in a directory below [`WORK`].
+    pub(super) fn start(bench: &Bench, place: &str) -> Result<Self, String> {
         if !has("dockerd") || !has("docker") {
             return Err("docker is not installed".into());
         }
+        let place = format!("{WORK}/{place}");
         let script = format!(
-            "exec dockerd --data-root {WORK}/docker --exec-root {WORK}/docker-run --pidfile {WORK}/docker.pid \
-             -H unix://{WORK}/docker.sock --bridge none --iptables=false --ip6tables=false > {WORK}/docker.log 2>&1"
+            "exec dockerd --data-root {place}/docker --exec-root {place}/docker-run --pidfile {place}/docker.pid \
+             -H unix://{place}/docker.sock --bridge none --iptables=false --ip6tables=false > {place}/docker.log 2>&1"
         );
-        let child =
+        let daemon =
             sh(Path::new(WORK), &script).spawn().map_err(|error| format!("start dockerd: {error}"))?;
-        let docker = Self(child);
+        let docker = Self { daemon, place };
         let start = Instant::now();
         while bench.sh(&format!("{} version", docker.line())).is_err() {
             if start.elapsed() > Duration::from_secs(60) {
-                let log = std::fs::read_to_string(format!("{WORK}/docker.log")).unwrap_or_default();
+                let log = std::fs::read_to_string(format!("{}/docker.log", docker.place)).unwrap_or_default();
                 return Err(format!("dockerd does not answer: {}", log.lines().last().unwrap_or_default()));
             }
             std::thread::sleep(Duration::from_millis(200));
@@ -91,7 +101,7 @@ impl Docker {
     }
 
     pub(super) fn words(&self, args: &[&str]) -> Words {
-        let mut line = words(&["docker", "-H", &format!("unix://{WORK}/docker.sock")]);
+        let mut line = words(&["docker", "-H", &format!("unix://{}/docker.sock", self.place)]);
         line.extend(words(args));
         line
     }
@@ -99,10 +109,10 @@ impl Docker {
 
 impl Drop for Docker {
     fn drop(&mut self) {
-        if let Some(pid) = rustix::process::Pid::from_raw(self.0.id() as i32) {
+        if let Some(pid) = rustix::process::Pid::from_raw(self.daemon.id() as i32) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
-        let _ = self.0.wait();
-        let _ = sh(Path::new(WORK), "umount docker-run/netns/* 2>/dev/null").status();
+        let _ = self.daemon.wait();
+        let _ = sh(Path::new(&self.place), "umount docker-run/netns/* 2>/dev/null").status();
     }
 }
