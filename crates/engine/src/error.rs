@@ -1,7 +1,7 @@
 //! Why a journey ended early.
 
 /// What a caller can decide by; each has docker's exit code in the edge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Kind {
     /// A request that makes no sense.
     Invalid,

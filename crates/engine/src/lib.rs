@@ -21,6 +21,7 @@ pub mod hello;
 pub mod image;
 pub mod init;
 pub mod inspect;
+pub mod life;
 mod merged;
 mod probe;
 pub mod prune;

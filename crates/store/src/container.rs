@@ -41,9 +41,15 @@ pub struct Record {
     /// `--rm`: it goes when it ends, so nothing of it is flushed.
     #[serde(default)]
     pub remove: bool,
-    /// Its runtime-spec configuration.
+    /// Its runtime-spec configuration, as it was first made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<Box<RawValue>>,
+    /// What it is made from at each start: the engine's request,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Box<RawValue>>,
+    /// and the image's configuration, for the image may go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<Box<RawValue>>,
     /// Whatever else the engine shows of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Box<RawValue>>,
@@ -147,6 +153,15 @@ impl Container {
 }
 
 impl Held {
+    /// Writes the files of its /etc anew, for another start.
+    pub fn refresh(&self, etc: &EtcFiles) -> Result<()> {
+        let all = [("hostname", &etc.hostname), ("hosts", &etc.hosts), ("resolv.conf", &etc.resolv_conf)];
+        all.into_iter().try_for_each(|(name, bytes)| {
+            disk::overwrite(self.dir.as_fd(), name, bytes, false)
+                .at(|| format!("write `{name}` of a container"))
+        })
+    }
+
     /// Records how it ended. For a container that is kept, flushed; the record of one that is removed
     /// at its end is nobody's to read.
     pub fn record_exit(&self, exit: &Exit) -> Result<()> {

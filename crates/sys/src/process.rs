@@ -162,8 +162,24 @@ pub fn close_all_from(first: RawFd, kept: &[BorrowedFd<'_>]) -> Result<()> {
     close_range(from, u32::MAX)
 }
 
+/// Closes all descriptors from 3 on that stay open through execve(2): those this program was given, and did not
+/// open itself.
+pub fn close_inherited() -> Result<()> {
+    let names = std::fs::read_dir("/proc/self/fd").map_err(|_| Errno::NOENT)?;
+    let all: Vec<RawFd> =
+        names.flatten().filter_map(|name| name.file_name().to_str()?.parse().ok()).collect();
+    for fd in all.into_iter().filter(|fd| *fd > 2) {
+        // SAFETY: only flags are looked at.
+        let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
+        if flags >= 0 && flags & libc::FD_CLOEXEC == 0 {
+            close_range(fd, fd as u32)?;
+        }
+    }
+    Ok(())
+}
+
 fn close_range(first: RawFd, last: u32) -> Result<()> {
-    // SAFETY: the callers of `close_all_from` drop nothing that owns one of these any more.
+    // SAFETY: nothing here owns one of these, or will drop it any more.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
 }
 

@@ -26,11 +26,12 @@ pub use size::{size, size_or_unlimited};
 pub use word::{detach_keys, dns_search, host_address, label, one_line, pairs, signal};
 
 use oci::{Platform, Reference};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Why a value as typed has no meaning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// It never has one.
     Invalid,
@@ -53,7 +54,7 @@ fn later<T>(what: impl std::fmt::Display) -> Result<T> {
 }
 
 /// Everything `hull run` (and later `create`) was asked for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RunRequest {
     /// The image as typed; docker's rules for names, or an id or prefix of one.
     pub image: String,
@@ -90,7 +91,7 @@ pub struct RunRequest {
 }
 
 /// `--pull`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pull {
     /// Use what is there, fetch what is not (there is no registry yet: absent is an error).
     #[default]
@@ -102,7 +103,7 @@ pub enum Pull {
 }
 
 /// What is executed, and how.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ProcessRequest {
     /// `--entrypoint`; `Some("")` clears the image's.
     pub entrypoint: Option<String>,
@@ -128,7 +129,7 @@ pub struct ProcessRequest {
 }
 
 /// One `--ulimit`; -1 in docker's syntax is `u64::MAX` here (RLIM_INFINITY).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ulimit {
     /// Lower case without `RLIMIT_`: `nofile`.
     pub name: String,
@@ -139,7 +140,7 @@ pub struct Ulimit {
 }
 
 /// How the standard streams are wired.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StreamsRequest {
     /// `-t`
     pub tty: bool,
@@ -166,7 +167,7 @@ impl Default for StreamsRequest {
 }
 
 /// One of a process's standard streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stream {
     /// Descriptor 0.
     Stdin,
@@ -177,7 +178,7 @@ pub enum Stream {
 }
 
 /// What the container sees of files.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct FilesRequest {
     /// `--read-only`: the root is mounted read-only.
     pub read_only: bool,
@@ -204,7 +205,7 @@ pub struct FilesRequest {
 }
 
 /// A mount in the container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountRequest {
     /// Absolute path in the container.
     pub target: String,
@@ -215,7 +216,7 @@ pub struct MountRequest {
 }
 
 /// Where a mount comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MountSource {
     /// A directory or file of the host.
     Bind {
@@ -244,7 +245,7 @@ pub enum MountSource {
 }
 
 /// `bind-recursive` of a read-only bind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReadOnlyRecursive {
     /// Read-only below too where the kernel can (5.12).
     #[default]
@@ -256,7 +257,7 @@ pub enum ReadOnlyRecursive {
 }
 
 /// What becomes of the SELinux label of a bind's source.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Relabel {
     /// It stays.
     #[default]
@@ -268,7 +269,7 @@ pub enum Relabel {
 }
 
 /// `--device host[:container[:rwm]]`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceRequest {
     /// On the host: a node, or a directory of nodes.
     pub host: PathBuf,
@@ -279,7 +280,7 @@ pub struct DeviceRequest {
 }
 
 /// `--device-cgroup-rule`: type, numbers (absent is `*`) and a subset of `rwm`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceRule {
     /// `a`, `b` or `c`.
     pub kind: char,
@@ -292,7 +293,7 @@ pub struct DeviceRule {
 }
 
 /// What separates the container from the host.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct IsolationRequest {
     /// `--privileged`
     pub privileged: bool,
@@ -335,7 +336,7 @@ pub struct IsolationRequest {
 }
 
 /// `--security-opt seccomp=`
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Seccomp {
     /// docker's default profile.
     #[default]
@@ -347,7 +348,7 @@ pub enum Seccomp {
 }
 
 /// `--userns`
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UserNamespace {
     /// `auto`, `private`: 65,536 ids of its own from hull's pool, and as many again for each further block of them in
     /// which its user or an owner of the image's files is.
@@ -367,7 +368,7 @@ pub enum UserNamespace {
 }
 
 /// One line of a `uid_map`, see user_namespaces(7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdMap {
     /// First id inside.
     pub inside: u32,
@@ -378,7 +379,7 @@ pub struct IdMap {
 }
 
 /// A namespace that is either the container's own, the host's or another container's.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Namespace {
     /// `private`, or nothing said.
     #[default]
@@ -390,7 +391,7 @@ pub enum Namespace {
 }
 
 /// `--ipc`
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IpcNamespace {
     /// Own namespace and own `/dev/shm`.
     #[default]
@@ -406,7 +407,7 @@ pub enum IpcNamespace {
 }
 
 /// `--network`
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Network {
     /// Own namespace with `lo` alone. The default until bridge networks come.
     #[default]
@@ -418,7 +419,7 @@ pub enum Network {
 }
 
 /// Offsets of an own time namespace, see time_namespaces(7).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeOffsets {
     /// Added to CLOCK_MONOTONIC, nanoseconds.
     pub monotonic: i64,
@@ -427,7 +428,7 @@ pub struct TimeOffsets {
 }
 
 /// What the container may use. Absent means no limit.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LimitsRequest {
     /// `--memory`, bytes; at least 6 MiB.
     pub memory: Option<u64>,

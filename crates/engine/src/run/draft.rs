@@ -7,8 +7,8 @@ use crate::merged::Merged;
 use crate::request::{IdMap, Network, RunRequest, UserNamespace};
 use crate::{Engine, inspect, rootfs};
 use fault::Context;
-use oci::ContainerConfig;
 use oci::runtime::Spec;
+use oci::{ContainerConfig, DiffId};
 use seccomp::Capabilities;
 use std::path::{Path, PathBuf};
 use store::{ContainerId, IdRange, Image, Name, NewContainer, Record, Running, Slot};
@@ -21,7 +21,7 @@ pub(super) struct Draft {
     pub(super) warnings: Vec<String>,
     /// `--cgroup-parent`.
     pub(super) cgroup_parent: Option<PathBuf>,
-    etc: store::EtcFiles,
+    pub(super) etc: store::EtcFiles,
     shown: Shown,
 }
 
@@ -41,6 +41,11 @@ impl Claimed {
         self.0.as_mut().expect("taken only by value")
     }
 
+    /// Another process has it now.
+    pub(super) fn leave(mut self) {
+        drop(self.0.take());
+    }
+
     /// Gives it back, and tells if that fails.
     pub(super) fn release(mut self) -> Result<()> {
         self.0.take().map_or(Ok(()), Slot::release).map_err(from_store)
@@ -58,10 +63,14 @@ pub(crate) const CGROUP_PARENT: &str = "/hull";
 
 impl Engine {
     /// Decides everything about a container. The slot, the one thing taken, goes back if this fails.
-    pub(super) fn draft(&self, request: &RunRequest, image: &Image) -> Result<Draft> {
-        let config = image.config().map_err(from_store)?.config;
-        let user = self.resolve_user(request, &config, image)?;
-        let id = ContainerId::random().map_err(from_store)?;
+    pub(super) fn draft(
+        &self,
+        id: ContainerId,
+        request: &RunRequest,
+        config: &ContainerConfig,
+        layers: &[DiffId],
+    ) -> Result<Draft> {
+        let user = self.resolve_user(request, config, layers)?;
         let parent = request.limits.cgroup_parent.as_deref().map(|parent| Path::new("/").join(parent));
         let cgroup = parent.as_deref().unwrap_or(Path::new(CGROUP_PARENT)).join(id.to_string());
         let cgroup = cgroup.display().to_string();
@@ -89,10 +98,10 @@ impl Engine {
             joined: &joined.paths,
             host: &LiveHost,
         };
-        let composed = compose::compose(request, &config, &facts).map_err(from_compose)?;
+        let composed = compose::compose(request, config, &facts).map_err(from_compose)?;
         let etc = etc_files(request, &facts);
-        let labels = inspect::labels(request, &config);
-        let details = inspect::details(request, &config, compose::hostname(request, &facts));
+        let labels = inspect::labels(request, config);
+        let details = inspect::details(request, config, compose::hostname(request, &facts));
         let shown = Shown { labels, details };
         let mut draft = Draft::new(id, slot, composed, etc, shown, &joined)?;
         draft.warnings.extend(self.kept_groups(request, &id_maps).map(str::to_owned));
@@ -101,8 +110,13 @@ impl Engine {
     }
 
     /// `-u`, or the image's user, by the passwd and group files that the container will see.
-    fn resolve_user(&self, request: &RunRequest, config: &ContainerConfig, image: &Image) -> Result<User> {
-        let layers = self.layers_of(&image.record.layers)?.open_layers().map_err(from_runtime)?;
+    fn resolve_user(
+        &self,
+        request: &RunRequest,
+        config: &ContainerConfig,
+        layers: &[DiffId],
+    ) -> Result<User> {
+        let layers = self.layers_of(layers)?.open_layers().map_err(from_runtime)?;
         let merged = Merged::new(layers);
         let passwd = rootfs::read(&merged, Path::new("etc/passwd"))?;
         let group = rootfs::read(&merged, Path::new("etc/group"))?;
@@ -182,13 +196,14 @@ impl Draft {
     }
 
     /// What the store keeps of it.
-    pub(super) fn new_container(&self, image: &Image, request: &RunRequest) -> Result<NewContainer> {
+    pub(super) fn new_container(
+        &self,
+        image: &Image,
+        config: &ContainerConfig,
+        request: &RunRequest,
+    ) -> Result<NewContainer> {
         let name =
             request.name.as_ref().map_or_else(Name::random, |name| name.parse()).map_err(from_store)?;
-        let spec = serde_json::value::to_raw_value(&self.spec)
-            .or_err(Kind::Failed, || "write the container's spec".into())?;
-        let details = serde_json::value::to_raw_value(&self.shown.details)
-            .or_err(Kind::Failed, || "write what is shown of the container".into())?;
         let args = self.spec.process().as_ref().and_then(|process| process.args().clone());
         let record = Record {
             id: self.id,
@@ -201,11 +216,18 @@ impl Draft {
             command: args.unwrap_or_default(),
             labels: self.shown.labels.clone(),
             remove: request.remove,
-            spec: Some(spec),
-            details: Some(details),
+            spec: Some(raw(&self.spec)?),
+            details: Some(raw(&self.shown.details)?),
+            request: Some(raw(request)?),
+            config: Some(raw(config)?),
         };
         Ok(NewContainer { record, any_name: request.name.is_none(), etc: self.etc.clone() })
     }
+}
+
+/// As a record keeps it.
+fn raw(value: &impl serde::Serialize) -> Result<Box<serde_json::value::RawValue>> {
+    serde_json::value::to_raw_value(value).or_err(Kind::Failed, || "write a container's record".into())
 }
 
 fn etc_files(request: &RunRequest, facts: &Facts<'_>) -> store::EtcFiles {

@@ -5,7 +5,7 @@
 /// They are reserved: there is nothing to detach from yet, and they do not reach the container, so that no habit
 /// breaks when there is. Keys that only begin like them are passed on.
 #[derive(Debug)]
-pub(super) struct Keys<'a> {
+pub(crate) struct Keys<'a> {
     sequence: &'a [u8],
     /// How many of them were typed in a row.
     typed: usize,
@@ -13,12 +13,12 @@ pub(super) struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     /// Watches for a sequence; an empty one is never typed.
-    pub(super) fn new(sequence: &'a [u8]) -> Self {
+    pub(crate) fn new(sequence: &'a [u8]) -> Self {
         Self { sequence, typed: 0 }
     }
 
     /// Takes the sequence out of what was just typed. True if it was in there.
-    pub(super) fn hold_back(&mut self, typed: &mut Vec<u8>) -> bool {
+    pub(crate) fn hold_back(&mut self, typed: &mut Vec<u8>) -> bool {
         if self.sequence.is_empty() {
             return false;
         }

@@ -11,21 +11,26 @@ mod draft;
 mod joined;
 mod keys;
 mod pump;
+mod ready;
 mod relay;
 mod streams;
 mod terminal;
 
 pub(crate) use draft::CGROUP_PARENT;
+pub(crate) use keys::Keys;
+pub(crate) use ready::{Ready, parsed};
+pub(crate) use relay::{Ends, Signals};
+pub(crate) use streams::wire;
+pub(crate) use terminal::{Raw, size_of};
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
 use crate::request::{Pull, RunRequest, UserNamespace};
 use fault::Context;
-use runtime::{Caller, Exited, Manner, Overlay, Plan, Rootfs, Start};
 use rustix::fd::BorrowedFd;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use store::{ContainerId, Exit, Held, Image};
+use store::{ContainerId, Image};
 
 /// The caller's standard streams.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +44,7 @@ pub struct HostStreams<'a> {
 }
 
 impl<'a> HostStreams<'a> {
-    fn all(&self) -> [BorrowedFd<'a>; 3] {
+    pub(crate) fn all(&self) -> [BorrowedFd<'a>; 3] {
         [self.input, self.output, self.error]
     }
 }
@@ -88,14 +93,24 @@ impl Engine {
         host: HostStreams<'_>,
         warn: &mut dyn FnMut(&str),
     ) -> Result<Outcome> {
-        check(request)?;
+        check_files(request)?;
         self.bury()?;
-        match self.try_run(request, host, warn) {
+        self.mappable(request, warn, |request, warn| self.try_run(request, host, warn))
+    }
+
+    /// Once more with the host's ids where the layers' file system cannot map them.
+    pub(crate) fn mappable<T>(
+        &self,
+        request: &RunRequest,
+        warn: &mut dyn FnMut(&str),
+        mut act: impl FnMut(&RunRequest, &mut dyn FnMut(&str)) -> Tried<T>,
+    ) -> Result<T> {
+        match act(request, warn) {
             Err(Ended::NotMappable(error)) if request.isolation.userns == UserNamespace::Auto => {
                 warn(&format!("{error}: the container shares the host's user namespace instead"));
                 let mut request = request.clone();
                 request.isolation.userns = UserNamespace::Host;
-                self.try_run(&request, host, warn).map_err(Ended::into_error)
+                act(&request, warn).map_err(Ended::into_error)
             }
             other => other.map_err(Ended::into_error),
         }
@@ -107,64 +122,19 @@ impl Engine {
         host: HostStreams<'_>,
         warn: &mut dyn FnMut(&str),
     ) -> Tried<Outcome> {
-        let shared = self.store.share().map_err(from_store)?;
-        let image = self.image_to_run(&shared, request)?;
-        let mut draft = self.draft(request, &image)?;
-        let _parent = draft.cgroup_parent.take().map(|path| Parent { engine: self, path });
-        let plan = Plan::new(&draft.spec).map_err(from_runtime)?;
-        let signals = relay::Signals::block()?;
+        let decided = self.decide(request)?;
+        let signals = Signals::block()?;
         keep_capabilities()?;
-        let held = self.store.create(&shared, draft.new_container(&image, request)?).map_err(from_store)?;
-        drop(shared);
-        let made = Made { engine: self, held: Some(held), remove: request.remove };
-        sys::step!("engine.run.created");
-        write_note(request.cidfile.as_deref(), &draft.id, "container ID")?;
-        draft.warnings.iter().for_each(|warning| warn(warning));
-        let (running, ends) = self.start(&plan, made.held(), &image, request, host)?;
+        let mut ready = decided.make(request)?;
+        write_note(request.cidfile.as_deref(), &ready.id(), "container ID")?;
+        ready.warnings.iter().for_each(|warning| warn(warning));
+        let (stdio, ends) = wire(&ready.plan, &request.streams, size_of(&host.all()))?;
+        let running = ready.start(stdio)?;
         running.warnings().iter().for_each(|warning| warn(warning));
-        draft
-            .slot
-            .slot()
-            .update(|slot| {
-                slot.pid = Some(running.pid().as_raw_nonzero().get());
-                slot.started = jiff::Timestamp::now();
-            })
-            .map_err(from_store)?;
         write_note(request.pidfile.as_deref(), &running.pid().as_raw_nonzero(), "pid")?;
         sys::step!("engine.run.started");
         let (exited, failure) = relay::attend(running, &request.streams, host, ends, &signals, warn)?;
-        Ok(self.finish(made, draft.slot, exited, failure, draft.id)?)
-    }
-
-    /// Starts the plan over a fresh overlay of the image.
-    fn start(
-        &self,
-        plan: &Plan,
-        held: &Held,
-        image: &Image,
-        request: &RunRequest,
-        host: HostStreams<'_>,
-    ) -> Tried<(runtime::Running, relay::Ends)> {
-        let (stdio, ends) = streams::wire(plan, &request.streams, host)?;
-        let rootfs = Rootfs::Overlay(self.overlay(held, image, request.remove)?);
-        let running = plan.start(Start {
-            rootfs,
-            stdio,
-            cgroups: Some(&self.cgroups),
-            manner: Manner::default(),
-            caller: Caller::now(),
-        })?;
-        Ok((running, ends))
-    }
-
-    /// The image's layers over the skeleton, under the container's own directories.
-    fn overlay(&self, held: &Held, image: &Image, volatile: bool) -> Result<Overlay> {
-        let own = |name: &str| Path::new(&held.path()).join(name);
-        Ok(Overlay {
-            upper: Some((own("upper"), own("work"))),
-            volatile,
-            ..self.layers_of(&image.record.layers)?
-        })
+        Ok(ready.finish(exited, failure, None)?)
     }
 
     fn image_to_run(&self, shared: &store::Shared, request: &RunRequest) -> Result<Image> {
@@ -207,48 +177,16 @@ impl Engine {
         let (_, name) = scored.min().filter(|(distance, name)| *distance <= 1 + name.len() / 5)?;
         Some(format!("did you mean `{name}`?"))
     }
-
-    /// Records the end, lets everything go, and removes a container that is not to be kept.
-    fn finish(
-        &self,
-        made: Made<'_>,
-        mut slot: draft::Claimed,
-        exited: Exited,
-        failure: Option<Error>,
-        id: ContainerId,
-    ) -> Result<Outcome> {
-        let code = failure.as_ref().map_or(exited.status.code(), crate::exit_code);
-        let oom_killed = exited.oom_killed;
-        let exit = Exit {
-            code,
-            oom: oom_killed,
-            started: Some(slot.slot().running().started),
-            finished: jiff::Timestamp::now(),
-            error: failure.as_ref().map(ToString::to_string),
-        };
-        sys::step!("engine.run.exited");
-        if !made.remove {
-            made.held().record_exit(&exit).map_err(from_store)?;
-        }
-        exited.clean_up().map_err(from_runtime)?;
-        sys::step!("engine.run.cleaned");
-        made.close()?;
-        slot.release()?;
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(Outcome { id, code, oom_killed }),
-        }
-    }
 }
 
 /// How a run came to nothing.
-enum Ended {
+pub(crate) enum Ended {
     /// The same without a user namespace may work.
     NotMappable(Error),
     Otherwise(Error),
 }
 
-type Tried<T> = std::result::Result<T, Ended>;
+pub(crate) type Tried<T> = std::result::Result<T, Ended>;
 
 impl Ended {
     fn into_error(self) -> Error {
@@ -273,50 +211,8 @@ impl From<runtime::Error> for Ended {
     }
 }
 
-/// `--cgroup-parent`: goes with the last container in it, if it was made for one.
-struct Parent<'a> {
-    engine: &'a Engine,
-    path: PathBuf,
-}
-
-impl Drop for Parent<'_> {
-    fn drop(&mut self) {
-        let _ = self.engine.cgroups.remove_made(&self.path);
-    }
-}
-
-/// A container on disk that goes again unless it is kept.
-struct Made<'a> {
-    engine: &'a Engine,
-    held: Option<Held>,
-    remove: bool,
-}
-
-impl Made<'_> {
-    fn held(&self) -> &Held {
-        self.held.as_ref().expect("taken only by value")
-    }
-
-    /// The end: removed with `--rm`, kept otherwise.
-    fn close(mut self) -> Result<()> {
-        let held = self.held.take();
-        if self.remove { self.remove(held) } else { Ok(()) }
-    }
-
-    fn remove(&self, held: Option<Held>) -> Result<()> {
-        held.map_or(Ok(()), |held| self.engine.discard(held))
-    }
-}
-
-impl Drop for Made<'_> {
-    fn drop(&mut self) {
-        let held = self.held.take();
-        let _ = self.remove(held);
-    }
-}
-
-/// What can be refused before anything is looked at.
-fn check(request: &RunRequest) -> Result<()> {
+/// `--cidfile`, `--pidfile`: what is there already is another container's.
+pub(crate) fn check_files(request: &RunRequest) -> Result<()> {
     for (path, what) in [(&request.cidfile, "container ID"), (&request.pidfile, "pid")] {
         if let Some(path) = path.as_ref().filter(|path| path.exists()) {
             return Err(Error::new(
@@ -336,14 +232,14 @@ fn check_name(image: &str) -> Result<()> {
 }
 
 /// Overlay mounts act with the file system ids of who mounts them; changing these must not cost capabilities.
-fn keep_capabilities() -> Result<()> {
+pub(crate) fn keep_capabilities() -> Result<()> {
     use rustix::thread::{CapabilitiesSecureBits, set_capabilities_secure_bits};
     set_capabilities_secure_bits(CapabilitiesSecureBits::NO_SETUID_FIXUP)
         .or_err(Kind::Permission, || "keep capabilities through changes of id".into())
 }
 
 /// `--cidfile`, `--pidfile`: what the caller wants to find in a file.
-fn write_note(path: Option<&Path>, note: &dyn std::fmt::Display, what: &str) -> Result<()> {
+pub(crate) fn write_note(path: Option<&Path>, note: &dyn std::fmt::Display, what: &str) -> Result<()> {
     let Some(path) = path else { return Ok(()) };
     std::fs::write(path, note.to_string())
         .or_err(Kind::Failed, || format!("write the {what} to `{}`", path.display()))

@@ -33,19 +33,30 @@ const PATIENCE: u32 = 3;
 
 /// Signals blocked and read from a descriptor while a container runs.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     descriptor: OwnedFd,
     before: Set,
 }
 
 impl Signals {
     /// Blocks what is passed on. Before the container is born, so that none is lost between.
-    pub(super) fn block() -> Result<Self> {
+    pub(crate) fn block() -> Result<Self> {
         let set = NOT_PASSED.into_iter().fold(Set::full(), Set::without);
         let failed = || "take over signals".to_owned();
         let descriptor = sys::signal::descriptor(&set).or_err(Kind::Failed, failed)?;
         let before = sys::signal::block_exactly(&set).or_err(Kind::Failed, failed)?;
         Ok(Self { descriptor, before })
+    }
+
+    /// Becomes readable when there is one.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    /// Those that came.
+    pub(crate) fn arrived(&self) -> Result<Vec<i32>> {
+        let next = || sys::signal::next(&self.descriptor).or_err(Kind::Failed, || "read signals".into());
+        std::iter::from_fn(|| next().transpose()).collect()
     }
 }
 
@@ -57,10 +68,10 @@ impl Drop for Signals {
 
 /// Our ends of the container's streams; none where it has none, or a terminal that is to come.
 #[derive(Debug, Default)]
-pub(super) struct Ends {
-    pub(super) input: Option<OwnedFd>,
-    pub(super) output: Option<OwnedFd>,
-    pub(super) error: Option<OwnedFd>,
+pub(crate) struct Ends {
+    pub(crate) input: Option<OwnedFd>,
+    pub(crate) output: Option<OwnedFd>,
+    pub(crate) error: Option<OwnedFd>,
 }
 
 /// Runs the loop until the container has ended and its output is through; says why there was no program, or why
@@ -150,7 +161,7 @@ impl Relay<'_> {
         let readable = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
         let mut polled = vec![
             (Awaited::End, readable(self.running.pidfd())),
-            (Awaited::Signal, readable(self.signals.descriptor.as_fd())),
+            (Awaited::Signal, readable(self.signals.descriptor())),
         ];
         polled.extend(self.running.channel().map(|channel| (Awaited::Child, readable(channel))));
         polled.extend(self.input.as_ref().map(|pump| (Awaited::Input, pump.poll())));
@@ -196,10 +207,7 @@ impl Relay<'_> {
     }
 
     fn pass_signals(&mut self) -> Result<()> {
-        let next =
-            || sys::signal::next(&self.signals.descriptor).or_err(Kind::Failed, || "read signals".into());
-        let arrived: Vec<_> = std::iter::from_fn(|| next().transpose()).collect::<Result<_>>()?;
-        arrived.into_iter().try_for_each(|signal| self.take_signal(signal))
+        self.signals.arrived()?.into_iter().try_for_each(|signal| self.take_signal(signal))
     }
 
     fn take_signal(&mut self, signal: i32) -> Result<()> {

@@ -1,25 +1,24 @@
 //! Wires a container's standard streams to ours.
 
-use super::HostStreams;
 use super::relay::Ends;
-use super::terminal::size_of;
 use crate::request::{Stream, StreamsRequest};
 use runtime::{Error, Kind, Plan, Stdio};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, fcntl_getfl, fcntl_setfl, open};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::termios::Winsize;
 
 /// The container's streams and our ends of them.
 ///
 /// Pipes, never our own descriptors: through a terminal's descriptor a process can type into it (TIOCSTI), and
 /// through `/proc/self/fd` it can open again what it was only lent.
-pub(super) fn wire(
+pub(crate) fn wire(
     plan: &Plan,
     request: &StreamsRequest,
-    host: HostStreams<'_>,
+    size: Option<Winsize>,
 ) -> runtime::Result<(Stdio, Ends)> {
     if request.tty {
-        return Ok((Stdio::Terminal(size_of(&host.all())), Ends::default()));
+        return Ok((Stdio::Terminal(size), Ends::default()));
     }
     let owner = plan.host_owner();
     let made = || -> rustix::io::Result<_> {

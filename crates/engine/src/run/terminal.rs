@@ -5,14 +5,14 @@ use rustix::termios::{OptionalActions, Termios, Winsize, isatty, tcgetattr, tcge
 
 /// A terminal in raw mode; as it was before once this is dropped.
 #[derive(Debug)]
-pub(super) struct Raw<'a> {
+pub(crate) struct Raw<'a> {
     terminal: BorrowedFd<'a>,
     before: Termios,
 }
 
 impl<'a> Raw<'a> {
     /// Puts the terminal in raw mode, if it is one: keys reach the container, Ctrl-C as well.
-    pub(super) fn enter(terminal: BorrowedFd<'a>) -> Option<Self> {
+    pub(crate) fn enter(terminal: BorrowedFd<'a>) -> Option<Self> {
         let before = isatty(terminal).then(|| tcgetattr(terminal).ok())??;
         let mut raw = before.clone();
         raw.make_raw();
@@ -28,6 +28,6 @@ impl Drop for Raw<'_> {
 }
 
 /// The size of the first of the descriptors that is a terminal.
-pub(super) fn size_of(candidates: &[BorrowedFd<'_>]) -> Option<Winsize> {
+pub(crate) fn size_of(candidates: &[BorrowedFd<'_>]) -> Option<Winsize> {
     candidates.iter().find_map(|fd| tcgetwinsize(fd.as_fd()).ok()).filter(|size| size.ws_col > 0)
 }

@@ -117,6 +117,8 @@ pub fn record_of(image: Option<&Image>, name: &str, remove: bool) -> Record {
         remove,
         spec: None,
         details: None,
+        request: None,
+        config: None,
     }
 }
 

@@ -1,0 +1,230 @@
+//! To end, freeze, wait for and rename containers.
+
+use super::attach::{Attaching, Line, Parted};
+use super::wire::{self, Tag};
+use crate::Engine;
+use crate::error::{Error, Kind, Result, from_store};
+use crate::request::{self, RunRequest};
+use crate::run::parsed;
+use fault::Context;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::time::Timespec;
+use std::path::Path;
+use store::{Container, ContainerId, Running, State};
+
+/// docker's.
+const PATIENCE: i32 = 10;
+
+/// How a container is asked to end; what is none is the container's own, or docker's default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StopRequest {
+    /// `-s`
+    pub signal: Option<i32>,
+    /// `-t`: seconds until it is killed; negative: for ever.
+    pub timeout: Option<i32>,
+}
+
+impl Engine {
+    /// Asks a container to end, and ends it if it does not in time. One that does not run has ended.
+    pub fn stop(&self, text: &str, how: StopRequest) -> Result<()> {
+        let (container, state) = self.container(text)?;
+        let State::Running(running) = state else { return Ok(()) };
+        let own = own_way(&container)?;
+        let signal = how.signal.or(own.signal).unwrap_or(Signal::TERM.as_raw());
+        let timeout = how.timeout.or(own.timeout).unwrap_or(PATIENCE);
+        let Some(life) = Living::of(&running)? else { return Ok(()) };
+        self.thaw(&running)?;
+        life.send(signal)?;
+        if !life.ends_within(timeout)? {
+            life.send(Signal::KILL.as_raw())?;
+            life.ends_within(-1)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a signal to a container's first process.
+    pub fn kill(&self, text: &str, signal: i32) -> Result<()> {
+        let (container, running) = self.running_one(text)?;
+        let life = Living::of(&running)?.ok_or_else(|| not_running(&container))?;
+        if signal == Signal::KILL.as_raw() {
+            self.thaw(&running)?;
+        }
+        life.send(signal)?;
+        // As docker: who reads the list next sees it gone.
+        if signal == Signal::KILL.as_raw() { life.ends_within(PATIENCE).map(drop) } else { Ok(()) }
+    }
+
+    /// Stops a container if it runs, and starts it.
+    pub fn restart(&self, text: &str, how: StopRequest, warn: &mut dyn FnMut(&str)) -> Result<()> {
+        self.stop(text, how)?;
+        self.start(text, warn)
+    }
+
+    /// Waits for a container's end; its exit code.
+    pub fn wait(&self, text: &str) -> Result<i32> {
+        let (container, state) = self.container(text)?;
+        let State::Running(running) = state else { return code_of(&container, &state) };
+        let nothing = Attaching {
+            input: false,
+            output: false,
+            error: false,
+            proxy_signals: false,
+            detach_keys: vec![],
+        };
+        let line = wire::knock(container.dir()).ok().and_then(|socket| Line::greet(socket, &nothing).ok());
+        if let Some(Parted::Ended(code)) = line.and_then(|line| line.last_word()) {
+            return Ok(code);
+        }
+        // In the foreground of another command, or at its end just now.
+        if let Some(life) = Living::of(&running)? {
+            life.ends_within(-1)?;
+        }
+        let exit = container.exit().map_err(from_store)?;
+        exit.map(|exit| exit.code).or_err(Kind::NotFound, || {
+            format!("container `{}` was removed before its exit code could be read", container.record.name)
+        })
+    }
+
+    /// Freezes all its processes.
+    pub fn pause(&self, text: &str) -> Result<()> {
+        let (container, running) = self.running_one(text)?;
+        let group = self.group_of(&running)?.ok_or_else(|| not_running(&container))?;
+        if group.frozen() {
+            let what = format!("container {} is already paused", container.record.id);
+            return Err(Error::new(Kind::Conflict, what));
+        }
+        group.freeze().or_err(Kind::Failed, || format!("pause container `{}`", container.record.name))
+    }
+
+    /// Lets them go on.
+    pub fn unpause(&self, text: &str) -> Result<()> {
+        let (container, running) = self.running_one(text)?;
+        let group = self.group_of(&running)?.ok_or_else(|| not_running(&container))?;
+        if !group.frozen() {
+            let what = format!("container {} is not paused", container.record.id);
+            return Err(Error::new(Kind::Conflict, what));
+        }
+        group.thaw().or_err(Kind::Failed, || format!("unpause container `{}`", container.record.name))
+    }
+
+    /// Is it frozen?
+    pub fn is_paused(&self, running: &Running) -> bool {
+        self.group_of(running).is_ok_and(|group| group.is_some_and(|group| group.frozen()))
+    }
+
+    pub(super) fn pass_signal(&self, id: &ContainerId, signal: i32) -> Result<()> {
+        let Some(running) = self.store.slot_of(id).map_err(from_store)? else { return Ok(()) };
+        Living::of(&running)?.map_or(Ok(()), |life| life.send(signal))
+    }
+
+    fn running_one(&self, text: &str) -> Result<(Container, Running)> {
+        match self.container(text)? {
+            (container, State::Running(running)) => Ok((container, running)),
+            (container, _) => Err(not_running(&container)),
+        }
+    }
+
+    fn group_of(&self, running: &Running) -> Result<Option<cgroup::Cgroup>> {
+        let Some(path) = &running.cgroup else { return Ok(None) };
+        self.cgroups.open(Path::new(path)).or_err(Kind::Failed, || "open the container's cgroup".into())
+    }
+
+    /// What is frozen does not even die, on v1.
+    fn thaw(&self, running: &Running) -> Result<()> {
+        match self.group_of(running)? {
+            Some(group) if group.frozen() => {
+                group.thaw().or_err(Kind::Failed, || "let the container's processes go on".into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A container's processes, by descriptors.
+struct Living {
+    first: OwnedFd,
+    monitor: OwnedFd,
+}
+
+impl Living {
+    /// None where they are gone already.
+    fn of(running: &Running) -> Result<Option<Self>> {
+        let open = |pid: Option<i32>| match pid.and_then(Pid::from_raw) {
+            Some(pid) => match pidfd_open(pid, PidfdFlags::empty()) {
+                Ok(pidfd) => Ok(Some(pidfd)),
+                Err(Errno::SRCH) => Ok(None),
+                Err(errno) => Err(errno).or_err(Kind::Failed, || format!("open process {pid:?}")),
+            },
+            None => Ok(None),
+        };
+        // The monitor first: while it lives, the pid of its child is nobody else's.
+        let Some(monitor) = open(Some(running.monitor))? else { return Ok(None) };
+        let Some(first) = open(running.pid)? else { return Ok(None) };
+        Ok(Some(Self { first, monitor }))
+    }
+
+    /// One that has ended needs none.
+    fn send(&self, signal: i32) -> Result<()> {
+        match sys::signal::send(&self.first, signal) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(errno) => {
+                Err(errno).or_err(Kind::Failed, || format!("send signal {signal} to the container"))
+            }
+        }
+    }
+
+    /// Waits until the monitor is through with it; for ever where the seconds are negative.
+    fn ends_within(&self, seconds: i32) -> Result<bool> {
+        let timeout = (seconds >= 0).then_some(Timespec { tv_sec: seconds.into(), tv_nsec: 0 });
+        loop {
+            match poll(&mut [PollFd::new(&self.monitor, PollFlags::IN)], timeout.as_ref()) {
+                Ok(count) => return Ok(count > 0),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno).or_err(Kind::Failed, || "wait for the container".into()),
+            }
+        }
+    }
+}
+
+impl Line {
+    /// Listens for nothing but the end.
+    fn last_word(&self) -> Option<Parted> {
+        loop {
+            let packet = wire::hear(&self.socket).ok()??;
+            if packet.tag == Tag::Ended {
+                return packet.payload.first_chunk().map(|code| Parted::Ended(i32::from_le_bytes(*code)));
+            }
+        }
+    }
+}
+
+/// The container's, or its image's.
+fn own_way(container: &Container) -> Result<StopRequest> {
+    let name = &container.record.name;
+    let request: RunRequest = parsed(container.record.request.as_deref(), name)?;
+    let config: oci::ContainerConfig = parsed(container.record.config.as_deref(), name)?;
+    let signal = request.process.stop_signal.or(config.stop_signal);
+    Ok(StopRequest {
+        signal: signal.and_then(|signal| request::signal(&signal).ok()),
+        timeout: request.process.stop_timeout.or(config.stop_timeout),
+    })
+}
+
+fn code_of(container: &Container, state: &State) -> Result<i32> {
+    match state {
+        State::Exited(exit) => Ok(exit.code),
+        // docker waits for a start; nobody would know how long.
+        State::Created => Ok(0),
+        _ => Err(Error::new(
+            Kind::Failed,
+            format!("container `{}` ended unseen: its exit code is not known", container.record.name),
+        )),
+    }
+}
+
+fn not_running(container: &Container) -> Error {
+    Error::new(Kind::Conflict, format!("container {} is not running", container.record.id))
+}
