@@ -2,7 +2,8 @@
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
-use crate::image::list::{created, moment};
+use crate::image::list::created;
+pub use crate::image::list::moment;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashSet};
 use store::{Container, State, Summary};

@@ -3,6 +3,7 @@
 mod container;
 mod df;
 mod image;
+mod life;
 mod overview;
 mod prune;
 mod ps;
@@ -28,6 +29,16 @@ struct Command {
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
     Command { names: &["run", "container run"], syntax: &run_flags::SYNTAX, act: run::run },
+    Command { names: &["create", "container create"], syntax: &life::CREATE, act: life::create },
+    Command { names: &["start", "container start"], syntax: &life::START, act: life::start },
+    Command { names: &["stop", "container stop"], syntax: &life::STOP, act: life::stop },
+    Command { names: &["restart", "container restart"], syntax: &life::RESTART, act: life::restart },
+    Command { names: &["kill", "container kill"], syntax: &life::KILL, act: life::kill },
+    Command { names: &["pause", "container pause"], syntax: &life::PAUSE, act: life::pause },
+    Command { names: &["unpause", "container unpause"], syntax: &life::UNPAUSE, act: life::unpause },
+    Command { names: &["wait", "container wait"], syntax: &life::WAIT, act: life::wait },
+    Command { names: &["attach", "container attach"], syntax: &life::ATTACH, act: life::attach },
+    Command { names: &["logs", "container logs"], syntax: &life::LOGS, act: life::logs },
     Command { names: &["ps", "container ls", "container list", "container ps"], syntax: &ps::LIST, act: ps::list },
     Command { names: &["rm", "container rm", "container remove"], syntax: &container::REMOVE, act: container::remove },
     Command { names: &["diff", "container diff"], syntax: &container::DIFF, act: container::diff },
@@ -156,7 +167,7 @@ fn told(error: engine::Error) -> Result<(), Failure> {
 }
 
 /// Acts on each of several things: a line each, the first failure's code at the end.
-fn each(words: &[String], act: impl Fn(&str) -> Result<(), Failure>) -> Done {
+fn each(words: &[String], mut act: impl FnMut(&str) -> Result<(), Failure>) -> Done {
     let mut code = 0;
     for word in words {
         if let Err(failure) = act(word) {

@@ -11,22 +11,39 @@ use std::path::PathBuf;
 
 /// Runs a container in the foreground; the exit code is its program's.
 pub(crate) fn run(typed: &Typed, caller: &Caller) -> edge::Done {
-    let program = program();
-    let (args, env) = (std::env::args_os(), std::env::vars_os());
-    engine::run::seal(&userns(typed)?, typed.is_on("privileged"), program.clone(), args, env)?;
-    let request = RunRequest { program, ..request(typed, caller)? };
+    let request = request_of(typed, caller)?;
     let engine = caller.engine()?;
-    let host = engine::run::HostStreams {
-        input: rustix::stdio::stdin(),
-        output: rustix::stdio::stdout(),
-        error: rustix::stdio::stderr(),
-    };
+    if typed.is_on("detach") {
+        if !request.streams.attach.is_empty() {
+            return Err(Mistake::new("conflicting options: cannot specify both --attach and --detach").into());
+        }
+        let id = engine.run_detached(&request, &mut edge::warn)?;
+        return crate::render::line(&id.to_string()).map(|()| 0);
+    }
+    let host = streams_of_host();
     check_terminal(&request.streams, host.input)?;
     Ok(engine.run(&request, host, &mut edge::warn)?.code)
 }
 
+/// The request, from a program that no container can reach.
+pub(super) fn request_of(typed: &Typed, caller: &Caller) -> Result<RunRequest, edge::Failure> {
+    let program = program();
+    let (args, env) = (std::env::args_os(), std::env::vars_os());
+    engine::run::seal(&userns(typed)?, typed.is_on("privileged"), program.clone(), args, env)?;
+    Ok(RunRequest { program, ..request(typed, caller)? })
+}
+
+/// The caller's streams.
+pub(super) fn streams_of_host() -> engine::run::HostStreams<'static> {
+    engine::run::HostStreams {
+        input: rustix::stdio::stdin(),
+        output: rustix::stdio::stdout(),
+        error: rustix::stdio::stderr(),
+    }
+}
+
 /// A terminal inside, of a user who has none.
-fn check_terminal(streams: &StreamsRequest, input: rustix::fd::BorrowedFd<'_>) -> Read<()> {
+pub(super) fn check_terminal(streams: &StreamsRequest, input: rustix::fd::BorrowedFd<'_>) -> Read<()> {
     if streams.tty && streams.interactive && !rustix::termios::isatty(input) {
         let hint = "leave `-t` out where standard input is not a terminal";
         return Err(Mistake::new("the input device is not a TTY").with_hint(hint));

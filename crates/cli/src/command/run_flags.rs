@@ -9,8 +9,28 @@ const ISOLATION: &str = "Isolation";
 const LIMITS: &str = "Limits";
 const RECORD: &str = "Container";
 
+/// What is about the caller, and not about the container.
+const OF_RUN: [Flag; 3] = [
+    switch("detach", "Leave it to a monitor, and show its id").or('d').under(STREAMS),
+    switch("sig-proxy", "Pass signals on to the process (default true); without, a third INT or TERM ends the container, or a HUP").under(STREAMS),
+    value("detach-keys", "KEYS", "Keys that detach from a terminal (ctrl-p,ctrl-q)").under(STREAMS),
+];
+
+/// `hull create`
+pub(crate) const CREATE: &[Flag] = &FLAGS;
+
+const RUN: [Flag; FLAGS.len() + OF_RUN.len()] = {
+    let mut all = [OF_RUN[0]; FLAGS.len() + OF_RUN.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < FLAGS.len() { FLAGS[at] } else { OF_RUN[at - FLAGS.len()] };
+        at += 1;
+    }
+    all
+};
+
 #[rustfmt::skip]
-const FLAGS: &[Flag] = &[
+const FLAGS: [Flag; 69] = [
     value("name", "NAME", "Name of the container; a random one otherwise").under(RECORD),
     switch("rm", "Remove the container when it ends").under(RECORD),
     value("pull", "WHEN", "Fetch the image: missing, never, always").under(RECORD),
@@ -24,8 +44,6 @@ const FLAGS: &[Flag] = &[
     switch("interactive", "Keep standard input open").or('i').under(STREAMS),
     switch("tty", "Give the container a terminal").or('t').under(STREAMS),
     value("attach", "STREAM", "Attach only stdin, stdout or stderr").or('a').under(STREAMS),
-    switch("sig-proxy", "Pass signals on to the process (default true); without, a third INT or TERM ends the container, or a HUP").under(STREAMS),
-    value("detach-keys", "KEYS", "Keys reserved for detaching (ctrl-p,ctrl-q)").under(STREAMS),
 
     value("env", "NAME[=VALUE]", "Set a variable, or pass the caller's on").or('e').under(PROCESS),
     value("env-file", "FILE", "Read variables from a file of lines").under(PROCESS),
@@ -96,7 +114,7 @@ pub(crate) const SYNTAX: Syntax = Syntax {
     name: "run",
     rest: "IMAGE [COMMAND [ARG…]]",
     about: "Run a command in a new container, isolated from the host: own processes, files, ids, network and limits.",
-    flags: FLAGS,
+    flags: &RUN,
     examples: &[
         "hull run --rm hello",
         "hull run -it --rm debian:bookworm bash",

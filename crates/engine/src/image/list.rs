@@ -74,7 +74,7 @@ impl Row {
 }
 
 /// A time, or so long ago as a Go duration says.
-pub(crate) fn moment(text: &str) -> Result<Timestamp> {
+pub fn moment(text: &str) -> Result<Timestamp> {
     let seconds = || text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     let ago = || {
         let ns = oci::duration::parse(text).ok()?;

@@ -21,6 +21,7 @@ mod wire;
 pub use attach::{Attaching, Parted};
 pub use log::Entry;
 pub use reading::LogRequest;
+pub use stop::StopRequest;
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result};

@@ -1,0 +1,304 @@
+//! The life of a container: `create`, `start`, `stop`, `kill`, `restart`, `pause`, `unpause`, `wait`, `attach`, `logs`.
+
+use super::{each, run, run_flags};
+use crate::edge::{Done, Failure};
+use crate::flags::{Mistake, Syntax, Typed, bad, integer, switch, value};
+use crate::render::line;
+use crate::{Caller, edge};
+use engine::life::{Attaching, Entry, LogRequest, Parted, StopRequest};
+use engine::request::{self, Stream};
+use engine::{Engine, Kind};
+use std::io::Write;
+
+pub(super) const CREATE: Syntax = Syntax {
+    name: "create",
+    rest: "IMAGE [COMMAND [ARG…]]",
+    about: "Make a container and leave it to `hull start`.",
+    flags: run_flags::CREATE,
+    examples: &["hull create --name web -m 256m debian:bookworm sleep 1000"],
+    words: (1, usize::MAX),
+    stops: true,
+};
+
+pub(super) fn create(typed: &Typed, caller: &Caller) -> Done {
+    let request = run::request_of(typed, caller)?;
+    let id = caller.engine()?.create(&request, &mut edge::warn)?;
+    line(&id.to_string()).map(|()| 0)
+}
+
+pub(super) const START: Syntax = Syntax {
+    name: "start",
+    rest: "CONTAINER [CONTAINER…]",
+    about: "Start containers that were created or have ended.",
+    flags: &[
+        switch("attach", "Show its output, and pass signals on").or('a'),
+        switch("interactive", "Send it standard input").or('i'),
+        value("detach-keys", "KEYS", "Keys that detach from a terminal (ctrl-p,ctrl-q)"),
+    ],
+    examples: &["hull start -ai NAME"],
+    words: (1, usize::MAX),
+    stops: false,
+};
+
+pub(super) fn start(typed: &Typed, caller: &Caller) -> Done {
+    let engine = caller.engine()?;
+    let (attach, input) = (typed.is_on("attach"), typed.is_on("interactive"));
+    if !attach && !input {
+        return each(&typed.words, |name| {
+            engine.start(name, &mut edge::warn)?;
+            line(name)
+        });
+    }
+    let [name] = typed.words.as_slice() else {
+        return Err(Mistake::new("you cannot start and attach multiple containers at once").into());
+    };
+    let how = Attaching { input, output: attach || input, error: attach || input, ..attaching(typed)? };
+    over(engine.start_attached(name, input, &how, run::streams_of_host(), &mut edge::warn)?)
+}
+
+/// docker's detach ends with 0.
+fn over(parted: Parted) -> Done {
+    match parted {
+        Parted::Ended(code) => Ok(code),
+        Parted::Detached => Ok(0),
+    }
+}
+
+fn attaching(typed: &Typed) -> Result<Attaching, Failure> {
+    let default = request::StreamsRequest::default();
+    let keys = typed.parsed("detach-keys", request::detach_keys)?;
+    Ok(Attaching {
+        input: true,
+        output: true,
+        error: true,
+        proxy_signals: typed.switch("sig-proxy").unwrap_or(true),
+        detach_keys: keys.unwrap_or(default.detach_keys),
+    })
+}
+
+pub(super) const ATTACH: Syntax = Syntax {
+    name: "attach",
+    rest: "CONTAINER",
+    about: "The terminal's input and output at a container that runs.",
+    flags: &[
+        switch("no-stdin", "Send it no input"),
+        switch("sig-proxy", "Pass signals on to the process (default true)"),
+        value("detach-keys", "KEYS", "Keys that detach from a terminal (ctrl-p,ctrl-q)"),
+    ],
+    examples: &[],
+    words: (1, 1),
+    stops: false,
+};
+
+pub(super) fn attach(typed: &Typed, caller: &Caller) -> Done {
+    let how = Attaching { input: !typed.is_on("no-stdin"), ..attaching(typed)? };
+    over(caller.engine()?.attach(&typed.words[0], &how, run::streams_of_host())?)
+}
+
+pub(super) const STOP: Syntax = Syntax {
+    name: "stop",
+    rest: "CONTAINER [CONTAINER…]",
+    about: "Ask containers to end, and kill those that do not in time.",
+    flags: &[
+        value("signal", "SIGNAL", "What asks it; its own stop signal otherwise").or('s'),
+        value("timeout", "SECONDS", "Until it is killed (10); -1 for ever").or('t'),
+        value("time", "SECONDS", "The same, as older docker has it"),
+    ],
+    examples: &["hull stop -t 2 NAME"],
+    words: (1, usize::MAX),
+    stops: false,
+};
+
+pub(super) fn stop(typed: &Typed, caller: &Caller) -> Done {
+    let (engine, how) = (caller.engine()?, way(typed)?);
+    at_once(&typed.words, |name| engine.stop(name, how).map_err(Failure::from), |name, ()| line(name))
+}
+
+fn way(typed: &Typed) -> Result<StopRequest, Failure> {
+    let long = if typed.last("timeout").is_some() { "timeout" } else { "time" };
+    Ok(StopRequest {
+        signal: typed.parsed_filled("signal", request::signal)?,
+        timeout: typed.parsed(long, integer)?,
+    })
+}
+
+pub(super) const RESTART: Syntax = Syntax {
+    name: "restart",
+    rest: "CONTAINER [CONTAINER…]",
+    about: "Stop containers, and start them again.",
+    flags: STOP.flags,
+    examples: &[],
+    words: (1, usize::MAX),
+    stops: false,
+};
+
+/// They end at once, and start one after another: a monitor is forked where there is one thread.
+pub(super) fn restart(typed: &Typed, caller: &Caller) -> Done {
+    let (engine, how) = (caller.engine()?, way(typed)?);
+    at_once(
+        &typed.words,
+        |name| engine.stop(name, how).map_err(Failure::from),
+        |name, ()| {
+            engine.start(name, &mut edge::warn)?;
+            line(name)
+        },
+    )
+}
+
+pub(super) const KILL: Syntax = Syntax {
+    name: "kill",
+    rest: "CONTAINER [CONTAINER…]",
+    about: "Send containers a signal: SIGKILL.",
+    flags: &[value("signal", "SIGNAL", "Another one").or('s')],
+    examples: &["hull kill -s HUP NAME"],
+    words: (1, usize::MAX),
+    stops: false,
+};
+
+pub(super) fn kill(typed: &Typed, caller: &Caller) -> Done {
+    let engine = caller.engine()?;
+    let signal = typed.parsed("signal", request::signal)?.unwrap_or(9);
+    at_once(&typed.words, |name| engine.kill(name, signal).map_err(Failure::from), |name, ()| line(name))
+}
+
+pub(super) const WAIT: Syntax = Syntax {
+    name: "wait",
+    rest: "CONTAINER [CONTAINER…]",
+    about: "Wait until containers have ended, and show their exit codes.",
+    flags: &[],
+    examples: &[],
+    words: (1, usize::MAX),
+    stops: false,
+};
+
+pub(super) fn wait(typed: &Typed, caller: &Caller) -> Done {
+    let engine = caller.engine()?;
+    at_once(&typed.words, |name| engine.wait(name).map_err(Failure::from), |_, code| line(&code.to_string()))
+}
+
+pub(super) const PAUSE: Syntax = Syntax {
+    name: "pause",
+    rest: "CONTAINER [CONTAINER…]",
+    about: "Freeze all processes of containers.",
+    flags: &[],
+    examples: &[],
+    words: (1, usize::MAX),
+    stops: false,
+};
+
+pub(super) fn pause(typed: &Typed, caller: &Caller) -> Done {
+    let engine = caller.engine()?;
+    each(&typed.words, |name| engine.pause(name).map_err(Failure::from).and_then(|()| line(name)))
+}
+
+pub(super) const UNPAUSE: Syntax =
+    Syntax { name: "unpause", about: "Let the processes of frozen containers go on.", ..PAUSE };
+
+pub(super) fn unpause(typed: &Typed, caller: &Caller) -> Done {
+    let engine = caller.engine()?;
+    each(&typed.words, |name| engine.unpause(name).map_err(Failure::from).and_then(|()| line(name)))
+}
+
+/// Acts on all at once, and then tells of each in the order it was typed.
+fn at_once<T: Send>(
+    words: &[String],
+    act: impl Fn(&str) -> Result<T, Failure> + Sync,
+    tell: impl Fn(&str, T) -> Result<(), Failure>,
+) -> Done {
+    let act = &act;
+    let mut done: Vec<_> = match words {
+        [only] => vec![act(only)],
+        words => std::thread::scope(|scope| {
+            let threads: Vec<_> = words.iter().map(|word| scope.spawn(move || act(word))).collect();
+            threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+        }),
+    };
+    let mut done = done.drain(..);
+    each(words, |word| done.next().map_or(Ok(()), |done| done.and_then(|what| tell(word, what))))
+}
+
+pub(super) const LOGS: Syntax = Syntax {
+    name: "logs",
+    rest: "CONTAINER",
+    about: "What a container wrote.",
+    flags: &[
+        switch("follow", "Go on until it ends").or('f'),
+        value("tail", "N", "Only the last N lines, or all").or('n'),
+        value("since", "TIME", "Only from a time on, or for a while back: 10m"),
+        value("until", "TIME", "Only before a time"),
+        switch("timestamps", "When each line was written").or('t'),
+        switch("details", "Its labels, too"),
+    ],
+    examples: &["hull logs -f --tail 20 NAME"],
+    words: (1, 1),
+    stops: false,
+};
+
+pub(super) fn logs(typed: &Typed, caller: &Caller) -> Done {
+    let engine = caller.look()?;
+    let request = LogRequest {
+        follow: typed.is_on("follow"),
+        tail: tail(typed)?,
+        since: typed.parsed_filled("since", engine::prune::moment)?,
+        until: typed.parsed_filled("until", engine::prune::moment)?,
+    };
+    let name = &typed.words[0];
+    let details = if typed.is_on("details") { details(&engine, name)? } else { String::new() };
+    let mut page = Page { times: typed.is_on("timestamps"), details, begins: [true; 2] };
+    engine.logs(name, &request, &mut |entry| page.show(entry))?;
+    Ok(0)
+}
+
+/// docker takes whatever is no number for all.
+fn tail(typed: &Typed) -> Result<Option<u64>, Failure> {
+    let Some(text) = typed.filled("tail") else { return Ok(None) };
+    match text.parse::<i64>() {
+        Ok(count) => Ok(u64::try_from(count).ok()),
+        Err(_) if text == "all" => Ok(None),
+        Err(error) => Err(bad("tail", text, &error).into()),
+    }
+}
+
+fn details(engine: &Engine, name: &str) -> Result<String, Failure> {
+    let (container, _) = engine.container(name)?;
+    let labels = container.record.labels.iter().map(|(key, value)| format!("{key}={value}"));
+    Ok(labels.collect::<Vec<_>>().join(","))
+}
+
+/// Lines as they are shown, each stream's on a stream of ours.
+struct Page {
+    times: bool,
+    details: String,
+    /// The next entry of standard output, of standard error, begins a line.
+    begins: [bool; 2],
+}
+
+impl Page {
+    fn show(&mut self, entry: &Entry) -> engine::Result<()> {
+        let is_error = entry.stream == Stream::Stderr;
+        let begins = &mut self.begins[usize::from(is_error)];
+        let mut text = Vec::new();
+        if *begins && self.times {
+            text.extend(format!("{:.9} ", entry.time).bytes());
+        }
+        if *begins && !self.details.is_empty() {
+            text.extend(format!("{} ", self.details).bytes());
+        }
+        text.extend(&entry.text);
+        *begins = entry.text.ends_with(b"\n");
+        let written =
+            if is_error { put(&mut std::io::stderr(), &text) } else { put(&mut std::io::stdout(), &text) };
+        written.map_err(|error| {
+            let kind = match error.kind() {
+                std::io::ErrorKind::BrokenPipe => Kind::OutputClosed,
+                _ => Kind::Failed,
+            };
+            engine::Error::new(kind, "write the log").caused_by(error)
+        })
+    }
+}
+
+fn put(to: &mut impl Write, text: &[u8]) -> std::io::Result<()> {
+    to.write_all(text)?;
+    to.flush()
+}
