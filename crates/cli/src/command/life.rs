@@ -5,7 +5,7 @@ use crate::edge::{Done, Failure};
 use crate::flags::{Mistake, Syntax, Typed, bad, integer, switch, value};
 use crate::render::line;
 use crate::{Caller, edge};
-use engine::life::{Attaching, Entry, LogRequest, Parted, StopRequest};
+use engine::life::{Attaching, Entry, ExecRequest, LogRequest, Parted, StopRequest};
 use engine::request::{self, Stream};
 use engine::{Engine, Kind};
 use std::io::Write;
@@ -93,6 +93,61 @@ pub(super) const ATTACH: Syntax = Syntax {
 pub(super) fn attach(typed: &Typed, caller: &Caller) -> Done {
     let how = Attaching { input: !typed.is_on("no-stdin"), ..attaching(typed)? };
     over(caller.engine()?.attach(&typed.words[0], &how, run::streams_of_host())?)
+}
+
+pub(super) const EXEC: Syntax = Syntax {
+    name: "exec",
+    rest: "CONTAINER COMMAND [ARG…]",
+    about: "Run one more process in a container that runs.",
+    flags: &[
+        switch("interactive", "Keep standard input open").or('i'),
+        switch("tty", "Give it a terminal").or('t'),
+        switch("detach", "Leave it alone once it runs").or('d'),
+        value("detach-keys", "KEYS", "Keys reserved for detaching (ctrl-p,ctrl-q)"),
+        value("env", "NAME[=VALUE]", "Set a variable, or pass the caller's on").or('e'),
+        value("env-file", "FILE", "Read variables from a file of lines"),
+        value("workdir", "DIR", "Working directory").or('w'),
+        value("user", "USER[:GROUP]", "Names in the container, or numbers").or('u'),
+        switch("privileged", "All capabilities, and no filter of calls"),
+    ],
+    examples: &["hull exec -it NAME sh"],
+    words: (2, usize::MAX),
+    stops: true,
+};
+
+pub(super) fn exec(typed: &Typed, caller: &Caller) -> Done {
+    let engine = caller.look()?;
+    let name = &typed.words[0];
+    engine.seal_for(name, run::program(), std::env::args_os(), std::env::vars_os())?;
+    let default = request::StreamsRequest::default();
+    let request = ExecRequest {
+        command: typed.words[1..].to_vec(),
+        env: run::env(typed, caller)?,
+        workdir: typed.filled("workdir").map(str::to_owned),
+        user: typed.filled("user").map(str::to_owned),
+        privileged: typed.is_on("privileged"),
+        streams: request::StreamsRequest {
+            tty: typed.is_on("tty"),
+            interactive: typed.is_on("interactive"),
+            detach_keys: typed
+                .parsed("detach-keys", request::detach_keys)?
+                .unwrap_or(default.detach_keys.clone()),
+            ..default
+        },
+        detach: typed.is_on("detach"),
+    };
+    let host = run::streams_of_host();
+    if !request.detach {
+        run::check_terminal(&request.streams, host.input)?;
+    }
+    match engine.exec(name, &request, host, &mut edge::warn) {
+        Err(error) if matches!(error.kind(), Kind::ProgramNotFound | Kind::ProgramNotExecutable) => {
+            let code = engine::exit_code(&error);
+            edge::tell(&error.into());
+            Ok(code)
+        }
+        other => Ok(other?),
+    }
 }
 
 pub(super) const STOP: Syntax = Syntax {

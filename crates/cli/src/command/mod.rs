@@ -38,6 +38,7 @@ const COMMANDS: &[Command] = &[
     Command { names: &["unpause", "container unpause"], syntax: &life::UNPAUSE, act: life::unpause },
     Command { names: &["wait", "container wait"], syntax: &life::WAIT, act: life::wait },
     Command { names: &["attach", "container attach"], syntax: &life::ATTACH, act: life::attach },
+    Command { names: &["exec", "container exec"], syntax: &life::EXEC, act: life::exec },
     Command { names: &["logs", "container logs"], syntax: &life::LOGS, act: life::logs },
     Command { names: &["ps", "container ls", "container list", "container ps"], syntax: &ps::LIST, act: ps::list },
     Command { names: &["rm", "container rm", "container remove"], syntax: &container::REMOVE, act: container::remove },

@@ -9,7 +9,13 @@ Try it:
   hull run --rm hello       the image in hull itself tells what isolates it
 
 Containers:
-  hull run                  run a command in a new container
+  hull run                  run a command in a new container; -d leaves it alone
+  hull create, start        the same in two steps, and again
+  hull stop, kill, restart  end it, or send it a signal
+  hull pause, unpause       freeze all its processes, and let them go on
+  hull exec                 one more process in it
+  hull attach, wait         share its streams; hear its end
+  hull logs                 what it wrote
   hull ps                   list containers
   hull inspect              everything about a container or an image, as JSON
   hull diff                 what a container changed in its files

@@ -52,7 +52,7 @@ pub(super) fn check_terminal(streams: &StreamsRequest, input: rustix::fd::Borrow
 }
 
 /// Where hull lies; a sealed one was told.
-fn program() -> PathBuf {
+pub(super) fn program() -> PathBuf {
     let told = std::env::var_os(engine::run::PROGRAM).map(PathBuf::from);
     told.or_else(|| std::env::current_exe().ok()).unwrap_or_default()
 }
@@ -112,7 +112,7 @@ fn labels(typed: &Typed) -> Read<BTreeMap<String, String>> {
 }
 
 /// Files first, then flags. A bare name takes the caller's value; one the caller has not is left out.
-fn env(typed: &Typed, caller: &Caller) -> Read<Vec<String>> {
+pub(super) fn env(typed: &Typed, caller: &Caller) -> Read<Vec<String>> {
     let mut env = Vec::new();
     for path in typed.all("env-file") {
         let bytes = read_file("env-file", path)?;

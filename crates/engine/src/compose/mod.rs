@@ -32,8 +32,8 @@ pub use etc::{hostname_file, hosts_file, resolv_file};
 pub use host::source_mount;
 pub use host::{Host, LiveHost, Node, SourceMount};
 pub use ids::{IdMaps, mapping};
-pub use process::hostname;
-pub use security::Selinux;
+pub use process::{hostname, set as set_variable};
+pub use security::{Selinux, sets as all_capabilities};
 pub use user::{User, resolve_user};
 
 use crate::request::{Network, RunRequest, UserNamespace};

@@ -106,7 +106,8 @@ fn name(entry: &str) -> &str {
     entry.split_once('=').map_or(entry, |(name, _)| name)
 }
 
-fn set(environment: &mut Vec<String>, entry: &str) {
+/// Sets a variable, or removes one that is named without a value.
+pub fn set(environment: &mut Vec<String>, entry: &str) {
     let place = environment.iter().position(|other| name(other) == name(entry));
     match (place, entry.contains('=')) {
         (Some(place), true) => environment[place] = entry.to_string(),

@@ -32,7 +32,7 @@ fn kind(kind: seccomp::Kind) -> Kind {
 }
 
 /// Nothing is inheritable or ambient: docker's since 20.10.14 (CVE-2022-24769).
-pub(super) fn sets(capabilities: Capabilities) -> LinuxCapabilities {
+pub fn sets(capabilities: Capabilities) -> LinuxCapabilities {
     let set: Set = capabilities.iter().map(|one| one.to_runtime()).collect();
     let mut sets = LinuxCapabilities::default();
     sets.set_bounding(Some(set.clone())).set_effective(Some(set.clone())).set_permitted(Some(set));

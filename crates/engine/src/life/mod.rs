@@ -11,6 +11,7 @@
 //! hear its end takes the monitor's door.
 
 mod attach;
+mod exec;
 mod fork;
 mod log;
 mod monitor;
@@ -19,6 +20,7 @@ mod stop;
 mod wire;
 
 pub use attach::{Attaching, Parted};
+pub use exec::ExecRequest;
 pub use log::Entry;
 pub use reading::LogRequest;
 pub use stop::StopRequest;

@@ -120,14 +120,14 @@ impl Engine {
         Living::of(&running)?.map_or(Ok(()), |life| life.send(signal))
     }
 
-    fn running_one(&self, text: &str) -> Result<(Container, Running)> {
+    pub(super) fn running_one(&self, text: &str) -> Result<(Container, Running)> {
         match self.container(text)? {
             (container, State::Running(running)) => Ok((container, running)),
             (container, _) => Err(not_running(&container)),
         }
     }
 
-    fn group_of(&self, running: &Running) -> Result<Option<cgroup::Cgroup>> {
+    pub(super) fn group_of(&self, running: &Running) -> Result<Option<cgroup::Cgroup>> {
         let Some(path) = &running.cgroup else { return Ok(None) };
         self.cgroups.open(Path::new(path)).or_err(Kind::Failed, || "open the container's cgroup".into())
     }

@@ -295,12 +295,12 @@ fn kernel_version(release: &str) -> (u32, u32) {
 }
 
 /// What this process could give to a container.
-fn bounding_set() -> Capabilities {
+pub(crate) fn bounding_set() -> Capabilities {
     // As root all that is permitted; a bounding set smaller than that shows in it after execve.
     sys::process::capabilities().map_or(Capabilities::EMPTY, |sets| Capabilities::from_bits(sets.permitted))
 }
 
-pub(super) fn from_compose(error: compose::Error) -> Error {
+pub(crate) fn from_compose(error: compose::Error) -> Error {
     error.map_kind(|kind| match kind {
         compose::Kind::Invalid => Kind::Invalid,
         compose::Kind::NotFound => Kind::NotFound,

@@ -16,10 +16,10 @@ mod relay;
 mod streams;
 mod terminal;
 
-pub(crate) use draft::CGROUP_PARENT;
+pub(crate) use draft::{CGROUP_PARENT, bounding_set, from_compose};
 pub(crate) use keys::Keys;
 pub(crate) use ready::{Ready, parsed};
-pub(crate) use relay::{Ends, Signals};
+pub(crate) use relay::{Ends, Signals, attend};
 pub(crate) use streams::wire;
 pub(crate) use terminal::{Raw, size_of};
 
@@ -133,7 +133,7 @@ impl Engine {
         running.warnings().iter().for_each(|warning| warn(warning));
         write_note(request.pidfile.as_deref(), &running.pid().as_raw_nonzero(), "pid")?;
         sys::step!("engine.run.started");
-        let (exited, failure) = relay::attend(running, &request.streams, host, ends, &signals, warn)?;
+        let (exited, failure) = attend(running, &request.streams, host, ends, &signals, warn)?;
         Ok(ready.finish(exited, failure, None)?)
     }
 

@@ -76,7 +76,7 @@ pub(crate) struct Ends {
 
 /// Runs the loop until the container has ended and its output is through; says why there was no program, or why
 /// its output was lost.
-pub(super) fn attend(
+pub(crate) fn attend(
     running: Running,
     request: &StreamsRequest,
     host: HostStreams<'_>,

@@ -1,0 +1,189 @@
+//! docker's `exec`: one more process in a container that runs.
+
+use crate::Engine;
+use crate::compose::{self, User};
+use crate::error::{Error, Kind, Result, from_runtime, from_store};
+use crate::request::{RunRequest, Stream, StreamsRequest};
+use crate::run::{HostStreams, Signals, attend, from_compose, parsed, size_of, wire};
+use fault::Context;
+use oci::runtime::{LinuxIdMapping, Process, Spec};
+use runtime::{Enter, Event, Plan, Stdio};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::path::PathBuf;
+use store::Container;
+
+/// Larger files of accounts are taken for an attack, bytes.
+const LARGEST: i64 = 10 << 20;
+
+/// One more process.
+#[derive(Debug, Clone, Default)]
+pub struct ExecRequest {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// `-e`, `--env-file`: `NAME=VALUE`.
+    pub env: Vec<String>,
+    /// `-w`; the container's otherwise.
+    pub workdir: Option<String>,
+    /// `-u`; the container's otherwise.
+    pub user: Option<String>,
+    /// `--privileged`: all capabilities, no filter.
+    pub privileged: bool,
+    /// `-i`, `-t`, `--detach-keys`.
+    pub streams: StreamsRequest,
+    /// `-d`: leave it alone once it runs.
+    pub detach: bool,
+}
+
+impl Engine {
+    /// Puts the caller's binary out of reach before a container is entered whose root may be the host's; see
+    /// [`crate::run::seal`].
+    pub fn seal_for(
+        &self,
+        text: &str,
+        program: PathBuf,
+        args: impl Iterator<Item = std::ffi::OsString>,
+        env: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+    ) -> Result<()> {
+        let (container, _) = self.container(text)?;
+        let request: RunRequest = parsed(container.record.request.as_deref(), &container.record.name)?;
+        crate::run::seal(&request.isolation.userns, request.isolation.privileged, program, args, env)
+    }
+
+    /// Runs one more process in a container; its exit code, 0 if it is left alone.
+    pub fn exec(
+        &self,
+        text: &str,
+        exec: &ExecRequest,
+        host: HostStreams<'_>,
+        warn: &mut dyn FnMut(&str),
+    ) -> Result<i32> {
+        let (container, running) = self.running_one(text)?;
+        if self.is_paused(&running) {
+            let what = format!("container {} is paused", container.record.name);
+            return Err(Error::new(Kind::Conflict, what).with_hint("`hull unpause` lets it go on"));
+        }
+        let gone = || Error::new(Kind::Conflict, format!("container {} is not running", container.record.id));
+        let pid = running.pid.and_then(Pid::from_raw).ok_or_else(gone)?;
+        let target = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| gone())?;
+        // While the slot still says so, the process is the container's.
+        let now = self.store.slot_of(&container.record.id).map_err(from_store)?;
+        if now.and_then(|now| now.pid) != running.pid {
+            return Err(gone());
+        }
+        let plan = Plan::new(&spec(&container, pid, exec)?).map_err(from_runtime)?;
+        let group = self.group_of(&running)?;
+        let signals = Signals::block()?;
+        let silent =
+            StreamsRequest { interactive: false, attach: vec![Stream::Stdin], ..exec.streams.clone() };
+        let (stdio, ends) = match exec.detach {
+            false => wire(&plan, &exec.streams, size_of(&host.all())).map_err(from_runtime)?,
+            true if exec.streams.tty => wire(&plan, &silent, None).map_err(from_runtime)?,
+            true => (Stdio::Streams([null()?, null()?, null()?]), Default::default()),
+        };
+        let enter = Enter { target: target.as_fd(), stdio, cgroup: group.as_ref(), kept: 0 };
+        let mut entered = plan.enter(enter).map_err(from_runtime)?;
+        entered.warnings().iter().for_each(|warning| warn(warning));
+        if exec.detach {
+            return await_program(&mut entered).map(|()| 0);
+        }
+        let (exited, failure) = attend(entered, &exec.streams, host, ends, &signals, warn)?;
+        failure.map_or(Ok(exited.status.code()), Err)
+    }
+}
+
+fn null() -> Result<OwnedFd> {
+    open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .or_err(Kind::Failed, || "open `/dev/null`".into())
+}
+
+fn await_program(entered: &mut runtime::Running) -> Result<()> {
+    loop {
+        match entered.event().map_err(from_runtime)? {
+            Event::Failed(error) => return Err(from_runtime(error)),
+            Event::Executed => return Ok(()),
+            _ => {}
+        }
+    }
+}
+
+/// The container's, with this process in the place of its first, and the ids that it has since its last start.
+fn spec(container: &Container, pid: Pid, exec: &ExecRequest) -> Result<Spec> {
+    let mut spec: Spec = parsed(container.record.spec.as_deref(), &container.record.name)?;
+    let first = spec.process().clone().unwrap_or_default();
+    let process = process(container, first, pid, exec)?;
+    spec.set_process(Some(process));
+    if let Some(linux) = spec.linux_mut() {
+        if linux.uid_mappings().is_some() {
+            linux.set_uid_mappings(Some(map_of(pid, "uid_map")?));
+            linux.set_gid_mappings(Some(map_of(pid, "gid_map")?));
+        }
+        if exec.privileged {
+            linux.set_seccomp(None);
+        }
+    }
+    Ok(spec)
+}
+
+/// Lines of user_namespaces(7).
+fn map_of(pid: Pid, name: &str) -> Result<Vec<LinuxIdMapping>> {
+    let path = format!("/proc/{}/{name}", pid.as_raw_nonzero());
+    let text = std::fs::read_to_string(&path).or_err(Kind::Failed, || format!("read `{path}`"))?;
+    let line = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse);
+        let mut next = || numbers.next()?.ok();
+        Some(compose::mapping(&crate::request::IdMap { inside: next()?, host: next()?, size: next()? }))
+    };
+    Ok(text.lines().filter_map(line).collect())
+}
+
+fn process(container: &Container, mut first: Process, pid: Pid, exec: &ExecRequest) -> Result<Process> {
+    let request: RunRequest = parsed(container.record.request.as_deref(), &container.record.name)?;
+    let config: oci::ContainerConfig = parsed(container.record.config.as_deref(), &container.record.name)?;
+    let typed = exec.user.as_deref().or(request.process.user.as_deref()).unwrap_or(&config.user);
+    let user = user(pid, typed, if exec.user.is_some() { &[] } else { &request.process.groups })?;
+    let mut asked = request.process.env.iter().chain(&config.env);
+    let keeps_home = asked.any(|entry| entry.starts_with("HOME="));
+    let mut env = first.env().clone().unwrap_or_default();
+    let mut set = |entry: &str| compose::set_variable(&mut env, entry);
+    if !keeps_home {
+        set(&format!("HOME={}", user.home));
+    }
+    if exec.streams.tty {
+        set("TERM=xterm");
+    }
+    exec.env.iter().for_each(|entry| set(entry));
+    first.set_env(Some(env)).set_args(Some(exec.command.clone())).set_terminal(Some(exec.streams.tty));
+    exec.workdir.iter().for_each(|cwd| _ = first.set_cwd(cwd.into()));
+    let mut own = oci::runtime::User::default();
+    own.set_uid(user.uid).set_gid(user.gid).set_additional_gids(Some(user.groups));
+    first.set_user(own);
+    if exec.privileged {
+        first.set_capabilities(Some(compose::all_capabilities(crate::run::bounding_set())));
+    }
+    Ok(first)
+}
+
+/// By the accounts that the container has now.
+fn user(pid: Pid, typed: &str, groups: &[String]) -> Result<User> {
+    let root = format!("/proc/{}/root", pid.as_raw_nonzero());
+    let (passwd, group) = (account(&root, "etc/passwd")?, account(&root, "etc/group")?);
+    compose::resolve_user(typed, groups, passwd.as_deref(), group.as_deref()).map_err(from_compose)
+}
+
+/// Links are followed in the container's root only, and whatever is no plain file is not read.
+fn account(root: &str, path: &str) -> Result<Option<Vec<u8>>> {
+    let what = || format!("read `/{path}` of the container");
+    let root =
+        rustix::fs::openat(CWD, root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .or_err(Kind::Failed, || "open the container's root".into())?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let Ok(file) = openat2(&root, path, flags, Mode::empty(), resolve) else { return Ok(None) };
+    let stat = fstat(&file).or_err(Kind::Failed, what)?;
+    if !FileType::from_raw_mode(stat.st_mode).is_file() || stat.st_size > LARGEST {
+        return Ok(None);
+    }
+    sys::file::read_whole(&file, stat.st_size as usize).map(Some).or_err(Kind::Failed, what)
+}
