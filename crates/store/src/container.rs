@@ -28,6 +28,9 @@ pub struct Record {
     /// The image's layers, lowest first. They stay as long as the container does, even when the
     /// image goes.
     pub layers: Vec<DiffId>,
+    /// The image's blocks of ids, see [`crate::ImageRecord`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<u16>,
     /// When it was made.
     pub created: Timestamp,
     /// The boot it was made in; filled by [`Store::create`].
@@ -129,6 +132,12 @@ impl Container {
     /// The directory that the container of an id has or will have, relative to [`Store::root`].
     pub fn path_of(id: &ContainerId) -> String {
         dir_of(&id.key())
+    }
+
+    /// Has a monitor ever written its log?
+    pub fn has_log(&self) -> bool {
+        rustix::fs::accessat(&self.dir, "log", rustix::fs::Access::EXISTS, rustix::fs::AtFlags::empty())
+            .is_ok()
     }
 
     /// How it ended, if it has; a container that was started again has an old one until it ends.

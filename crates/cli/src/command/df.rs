@@ -111,7 +111,7 @@ fn verbose(
 ) -> Result<(), Failure> {
     let lists = [
         ("Images", images(engine, usage)?),
-        ("Containers", of_containers(usage, containers)),
+        ("Containers", of_containers(engine, usage, containers)),
         ("Layers", layers(usage)),
     ];
     if format == Some("json") {
@@ -158,7 +158,7 @@ fn images(engine: &Engine, usage: &Usage) -> Result<List<'static>, Failure> {
     Ok(List { columns, rows: rows.collect() })
 }
 
-fn of_containers(usage: &Usage, containers: &[Summary]) -> List<'static> {
+fn of_containers(engine: &Engine, usage: &Usage, containers: &[Summary]) -> List<'static> {
     let of: HashMap<_, _> = usage.containers.iter().map(|one| (one.record.id, one)).collect();
     let rows = containers.iter().filter_map(|one| {
         let (record, usage) = (&one.record, of.get(&one.record.id)?);
@@ -171,7 +171,7 @@ fn of_containers(usage: &Usage, containers: &[Summary]) -> List<'static> {
             ("Bytes", usage.bytes.into()),
             ("WrittenBytes", usage.written.into()),
             ("CreatedSince", ago(record.created).into()),
-            ("Status", told(&one.state).into()),
+            ("Status", told(&one.state, engine.is_paused(&one.state)).into()),
             ("Names", record.name.to_string().into()),
         ]))
     });

@@ -60,7 +60,7 @@ pub(super) fn list(typed: &Typed, caller: &Caller) -> Done {
     let filters: Vec<_> =
         filters.into_iter().map(|one| one.settle(&engine, &all)).collect::<Result<_, _>>()?;
     let shown = all.iter().filter(|one| ended || matches!(one.state, State::Running(_)));
-    let shown = shown.filter(|one| passes(one, &filters)).take(last.unwrap_or(usize::MAX));
+    let shown = shown.filter(|one| passes(&engine, one, &filters)).take(last.unwrap_or(usize::MAX));
     let whole = typed.is_on("no-trunc");
     let format = typed.last("format");
     if typed.is_on("quiet") && format.is_none_or(|format| format == "table") {
@@ -70,7 +70,7 @@ pub(super) fn list(typed: &Typed, caller: &Caller) -> Done {
     let with_size = typed.is_on("size") || format.is_some_and(|format| format.contains(".Size"));
     let rows = shown.map(|one| {
         let written = if with_size { written(&engine, one)? } else { "0B".to_owned() };
-        Ok(fields(one, whole, written))
+        Ok(fields(one, whole, written, engine.is_paused(&one.state)))
     });
     let columns = if typed.is_on("size") { &COLUMNS[..] } else { &COLUMNS[..7] };
     let raw = format!("{RAW}{}", if with_size { "size: {{.Size}}\n" } else { "" });
@@ -139,7 +139,7 @@ impl Filter {
         Ok(self)
     }
 
-    fn passes(&self, one: &Summary) -> bool {
+    fn passes(&self, engine: &Engine, one: &Summary) -> bool {
         let (record, value) = (&one.record, self.value.as_str());
         match self.key.as_str() {
             "id" => record.id.to_string().starts_with(value),
@@ -148,7 +148,7 @@ impl Filter {
                 Some((label, value)) => record.labels.get(label).is_some_and(|own| own == value),
                 None => record.labels.contains_key(value),
             },
-            "status" => status(&one.state) == value,
+            "status" => status(&one.state, engine.is_paused(&one.state)) == value,
             "exited" => matches!(&one.state, State::Exited(exit) if exit.code.to_string() == value),
             "before" => self.moment.is_some_and(|moment| record.created < moment),
             "since" => self.moment.is_some_and(|moment| record.created > moment),
@@ -189,19 +189,20 @@ fn has_mount(one: &Summary, place: &str) -> bool {
 }
 
 /// Of the same key one must pass, of each key; but all labels, as docker has it.
-fn passes(one: &Summary, filters: &[Filter]) -> bool {
+fn passes(engine: &Engine, one: &Summary, filters: &[Filter]) -> bool {
     filters.iter().all(|filter| match filter.key.as_str() {
-        "label" => filter.passes(one),
-        key => filters.iter().filter(|other| other.key == key).any(|other| other.passes(one)),
+        "label" => filter.passes(engine, one),
+        key => filters.iter().filter(|other| other.key == key).any(|other| other.passes(engine, one)),
     })
 }
 
 /// `Up 2 hours`, `Exited (0) 3 minutes ago`.
-pub(super) fn told(state: &State) -> String {
+pub(super) fn told(state: &State, paused: bool) -> String {
     match state {
         State::Created => "Created".into(),
         State::Running(running) => {
-            format!("Up {}", duration(Timestamp::now().as_second() - running.started.as_second()))
+            let up = duration(Timestamp::now().as_second() - running.started.as_second());
+            format!("Up {up}{}", if paused { " (Paused)" } else { "" })
         }
         State::Exited(exit) => format!("Exited ({}) {}", exit.code, ago(exit.finished)),
         State::Dead => "Dead".into(),
@@ -213,7 +214,7 @@ fn quoted(word: &str) -> String {
     if word.contains(' ') { format!("'{word}'") } else { word.to_owned() }
 }
 
-fn fields(one: &Summary, whole: bool, written: String) -> Map<String, Value> {
+fn fields(one: &Summary, whole: bool, written: String, paused: bool) -> Map<String, Value> {
     let record = &one.record;
     let details = details_of(record);
     let command = record.command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
@@ -230,8 +231,8 @@ fn fields(one: &Summary, whole: bool, written: String) -> Map<String, Value> {
         ("Command", format!("{command:?}").into()),
         ("CreatedAt", moment(record.created).into()),
         ("RunningFor", ago(record.created).into()),
-        ("Status", told(&one.state).into()),
-        ("State", status(&one.state).into()),
+        ("Status", told(&one.state, paused).into()),
+        ("State", status(&one.state, paused).into()),
         ("HealthStatus", "".into()),
         ("Ports", "".into()),
         ("Names", record.name.to_string().into()),

@@ -40,8 +40,9 @@ pub fn details_of(record: &Record) -> Value {
 }
 
 /// docker's word for a state.
-pub fn status(state: &State) -> &'static str {
+pub fn status(state: &State, paused: bool) -> &'static str {
     match state {
+        State::Running(_) if paused => "paused",
         State::Created => "created",
         State::Running(_) => "running",
         State::Exited(_) => "exited",
@@ -74,12 +75,12 @@ impl Engine {
             "Created": record.created.to_string(),
             "Path": path,
             "Args": args,
-            "State": state_view(state),
+            "State": state_view(state, self.is_paused(state)),
             "Image": record.image.to_string(),
             "ResolvConfPath": file("resolv.conf"),
             "HostnamePath": file("hostname"),
             "HostsPath": file("hosts"),
-            "LogPath": "",
+            "LogPath": if container.has_log() { file("log") } else { String::new() },
             "Name": format!("/{}", record.name),
             "RestartCount": 0,
             "Driver": "overlay",
@@ -153,8 +154,8 @@ fn bytes_of(dir: &OwnedFd, seen: &mut HashSet<u64>) -> rustix::io::Result<u64> {
     Ok(sum)
 }
 
-fn state_view(state: &State) -> Value {
-    let word = status(state);
+fn state_view(state: &State, paused: bool) -> Value {
+    let word = status(state, paused);
     let (pid, started) = match state {
         State::Running(running) => (running.pid.unwrap_or(0), Some(running.started)),
         State::Exited(exit) => (0, exit.started),
@@ -163,8 +164,8 @@ fn state_view(state: &State) -> Value {
     let exit = if let State::Exited(exit) = state { Some(exit) } else { None };
     json!({
         "Status": word,
-        "Running": word == "running",
-        "Paused": false,
+        "Running": matches!(state, State::Running(_)),
+        "Paused": paused,
         "Restarting": false,
         "OOMKilled": exit.is_some_and(|exit| exit.oom),
         "Dead": word == "dead",

@@ -12,7 +12,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::path::PathBuf;
-use store::Container;
+use store::{Container, State};
 
 /// Larger files of accounts are taken for an attack, bytes.
 const LARGEST: i64 = 10 << 20;
@@ -60,7 +60,7 @@ impl Engine {
         warn: &mut dyn FnMut(&str),
     ) -> Result<i32> {
         let (container, running) = self.running_one(text)?;
-        if self.is_paused(&running) {
+        if self.is_paused(&State::Running(running.clone())) {
             let what = format!("container {} is paused", container.record.name);
             return Err(Error::new(Kind::Conflict, what).with_hint("`hull unpause` lets it go on"));
         }

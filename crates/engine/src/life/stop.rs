@@ -110,8 +110,9 @@ impl Engine {
         group.thaw().or_err(Kind::Failed, || format!("unpause container `{}`", container.record.name))
     }
 
-    /// Is it frozen?
-    pub fn is_paused(&self, running: &Running) -> bool {
+    /// Are its processes frozen?
+    pub fn is_paused(&self, state: &State) -> bool {
+        let State::Running(running) = state else { return false };
         self.group_of(running).is_ok_and(|group| group.is_some_and(|group| group.frozen()))
     }
 

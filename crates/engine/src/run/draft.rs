@@ -25,6 +25,15 @@ pub(super) struct Draft {
     shown: Shown,
 }
 
+/// What of an image a container is made on.
+#[derive(Clone, Copy)]
+pub(super) struct Base<'a> {
+    pub(super) config: &'a ContainerConfig,
+    pub(super) layers: &'a [DiffId],
+    /// Blocks of 65,536 ids that files' owners are in, beyond the first.
+    pub(super) blocks: &'a [u16],
+}
+
 /// What is kept only to be shown.
 pub(super) struct Shown {
     labels: std::collections::BTreeMap<String, String>,
@@ -63,13 +72,8 @@ pub(crate) const CGROUP_PARENT: &str = "/hull";
 
 impl Engine {
     /// Decides everything about a container. The slot, the one thing taken, goes back if this fails.
-    pub(super) fn draft(
-        &self,
-        id: ContainerId,
-        request: &RunRequest,
-        config: &ContainerConfig,
-        layers: &[DiffId],
-    ) -> Result<Draft> {
+    pub(super) fn draft(&self, id: ContainerId, request: &RunRequest, base: Base<'_>) -> Result<Draft> {
+        let Base { config, layers, blocks } = base;
         let user = self.resolve_user(request, config, layers)?;
         let parent = request.limits.cgroup_parent.as_deref().map(|parent| Path::new("/").join(parent));
         let cgroup = parent.as_deref().unwrap_or(Path::new(CGROUP_PARENT)).join(id.to_string());
@@ -78,7 +82,7 @@ impl Engine {
         let joined = joined::find(self, request)?;
         let id_maps = match joined.id_maps.clone() {
             Some(maps) => maps,
-            None => self.id_maps(request, slot.slot(), &blocks(&user, image))?,
+            None => self.id_maps(request, slot.slot(), &all_blocks(&user, blocks))?,
         };
         let uname = rustix::system::uname();
         let hostname = uname.nodename().to_string_lossy();
@@ -105,7 +109,7 @@ impl Engine {
         let shown = Shown { labels, details };
         let mut draft = Draft::new(id, slot, composed, etc, shown, &joined)?;
         draft.warnings.extend(self.kept_groups(request, &id_maps).map(str::to_owned));
-        draft.warnings.extend(nobodys(image, &id_maps).map(str::to_owned));
+        draft.warnings.extend(nobodys(blocks, &id_maps).map(str::to_owned));
         Ok(Draft { cgroup_parent: parent, ..draft })
     }
 
@@ -211,6 +215,7 @@ impl Draft {
             image: image.id().clone(),
             image_name: request.image.clone(),
             layers: image.record.layers.clone(),
+            blocks: image.record.blocks.clone(),
             created: jiff::Timestamp::now(),
             boot: String::new(),
             command: args.unwrap_or_default(),
@@ -253,11 +258,11 @@ fn kept_user(request: &RunRequest) -> Option<String> {
 
 /// The blocks of 65,536 ids beyond the first in which the user and the owners of the image's files are; the user's
 /// first, as there may be more than a container can have.
-fn blocks(user: &User, image: &Image) -> Vec<u16> {
+fn all_blocks(user: &User, of_image: &[u16]) -> Vec<u16> {
     let ids = [user.uid, user.gid].into_iter().chain(user.groups.iter().copied());
     let users = ids.map(|id| (id >> 16) as u16).filter(|block| *block > 0);
     let mut blocks = Vec::new();
-    for block in users.chain(image.record.blocks.iter().copied()) {
+    for block in users.chain(of_image.iter().copied()) {
         if !blocks.contains(&block) && blocks.len() < store::BLOCKS {
             blocks.push(block);
         }
@@ -266,9 +271,9 @@ fn blocks(user: &User, image: &Image) -> Vec<u16> {
 }
 
 /// Are there owners that no map has room for?
-fn nobodys(image: &Image, maps: &IdMaps) -> Option<&'static str> {
+fn nobodys(of_image: &[u16], maps: &IdMaps) -> Option<&'static str> {
     let is_there = |block: &u16| maps.users.iter().any(|map| map.inside == u32::from(*block) << 16);
-    let all = maps.is_empty() || image.record.blocks.iter().all(is_there);
+    let all = maps.is_empty() || of_image.iter().all(is_there);
     (!all).then_some(
         "some of the image's files have owners that the container's map of ids has no room for: they belong to \
          `nobody` in it; `--userns host` has all",

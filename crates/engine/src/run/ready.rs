@@ -1,6 +1,6 @@
 //! A container that is decided, then on disk: what comes before its processes, and after them.
 
-use super::draft::{Claimed, Draft};
+use super::draft::{Base, Claimed, Draft};
 use super::{Ended, Outcome, Tried};
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
@@ -40,7 +40,11 @@ impl Engine {
         let image = self.image_to_run(&shared, request)?;
         let config = image.config().map_err(from_store)?.config;
         let id = ContainerId::random().map_err(from_store)?;
-        let mut draft = self.draft(id, request, &config, &image.record.layers)?;
+        let mut draft = self.draft(
+            id,
+            request,
+            Base { config: &config, layers: &image.record.layers, blocks: &image.record.blocks },
+        )?;
         let parent = self.parent_of(&mut draft);
         let plan = Plan::new(&draft.spec).map_err(from_runtime)?;
         Ok(Decided { engine: self, shared, image, config, draft, plan, parent })
@@ -51,7 +55,11 @@ impl Engine {
         let record = container.record.clone();
         let config = parsed(record.config.as_deref(), &record.name)?;
         let held = container.hold().map_err(from_store)?;
-        let mut draft = self.draft(record.id, request, &config, &record.layers)?;
+        let mut draft = self.draft(
+            record.id,
+            request,
+            Base { config: &config, layers: &record.layers, blocks: &record.blocks },
+        )?;
         let parent = self.parent_of(&mut draft);
         let plan = Plan::new(&draft.spec).map_err(from_runtime)?;
         held.refresh(&draft.etc).map_err(from_store)?;

@@ -110,6 +110,7 @@ pub fn record_of(image: Option<&Image>, name: &str, remove: bool) -> Record {
         image: image.map_or_else(|| ImageId::from_sha256([1; 32]), |image| image.id().clone()),
         image_name: "bb".into(),
         layers: image.map_or_else(Vec::new, |image| image.record.layers.clone()),
+        blocks: Vec::new(),
         created: jiff::Timestamp::now(),
         boot: String::new(),
         command: vec!["sh".into()],
