@@ -28,7 +28,7 @@ pub struct Record {
     /// The image's layers, lowest first. They stay as long as the container does, even when the
     /// image goes.
     pub layers: Vec<DiffId>,
-    /// The image's blocks of ids, see [`crate::ImageRecord`].
+    /// The image's blocks of ids, see [`crate::LayerMeta::blocks`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<u16>,
     /// When it was made.

@@ -310,7 +310,7 @@ fn tail(typed: &Typed) -> Result<Option<u64>, Failure> {
     match text.parse::<i64>() {
         Ok(count) => Ok(u64::try_from(count).ok()),
         Err(_) if text == "all" => Ok(None),
-        Err(error) => Err(bad("tail", text, &error).into()),
+        Err(_) => Err(bad("tail", text, &"it is no number of lines").into()),
     }
 }
 
