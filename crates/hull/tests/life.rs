@@ -52,9 +52,11 @@ fn a_container_outlives_the_command_that_started_it() {
     sandbox.assert_clean();
 }
 
+/// A field of proc_pid_stat(5), by its number there.
 fn stat_field(pid: i32, field: usize) -> i32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    stat.rsplit(')').next().unwrap().split_whitespace().nth(field - 3).unwrap().parse().unwrap()
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    let after = stat.rsplit(')').next().unwrap_or_default();
+    after.split_whitespace().nth(field - 3).and_then(|field| field.parse().ok()).expect("a number")
 }
 
 fn parent_of(pid: i32) -> i32 {

@@ -67,6 +67,7 @@ fn new(name: String) -> NewContainer {
         image: oci::ImageId::from_sha256([1; 32]),
         image_name: "bb".into(),
         layers: vec![oci::DiffId::from_sha256([2; 32]); 5],
+        blocks: Vec::new(),
         created: jiff::Timestamp::now(),
         boot: String::new(),
         command: vec!["true".into()],
@@ -74,6 +75,8 @@ fn new(name: String) -> NewContainer {
         remove: true,
         spec: Some(serde_json::value::to_raw_value(&"x".repeat(8000)).unwrap()),
         details: None,
+        request: None,
+        config: None,
     };
     let etc = EtcFiles {
         hostname: b"h\n".into(),

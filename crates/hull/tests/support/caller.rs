@@ -33,8 +33,8 @@ impl Caller {
     pub fn new(place: &Path) -> Self {
         for directory in ["bin", "run", "home", "shm"] {
             let path = place.join(directory);
-            std::fs::create_dir(&path).unwrap();
-            chown(path, Some(OWN), Some(OWN)).unwrap();
+            std::fs::create_dir(&path).expect("make a directory");
+            chown(path, Some(OWN), Some(OWN)).expect("give it away");
         }
         let files = [
             ("bin/hull-runtime", String::new()),
@@ -43,7 +43,9 @@ impl Caller {
             ("subuid", format!("caller:{GRANTED}:65536\n")),
             ("subgid", format!("caller:{GRANTED}:65536\n")),
         ];
-        files.into_iter().for_each(|(name, text)| std::fs::write(place.join(name), text).unwrap());
+        files
+            .into_iter()
+            .for_each(|(name, text)| std::fs::write(place.join(name), text).expect("write a file"));
         Self { place: place.to_owned(), path: "/usr/bin:/bin:/usr/sbin:/sbin".into() }
     }
 
@@ -56,7 +58,11 @@ impl Caller {
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-ec", BECOME, "sh"]).args(words).stdin(Stdio::null());
-        command.envs([("HULL", HULL), ("PLACE", self.place.to_str().unwrap()), ("BEHIND", &self.path)]);
+        command.envs([
+            ("HULL", HULL),
+            ("PLACE", self.place.to_str().expect("a path in words")),
+            ("BEHIND", &self.path),
+        ]);
         command.env("OWN", OWN.to_string());
         command
     }
