@@ -232,9 +232,7 @@ fn today(name: &str) -> &str {
 }
 
 /// Flags of docker's `run` that come with later capabilities.
-const LATER: [&str; 38] = [
-    "d",
-    "detach",
+const LATER: [&str; 36] = [
     "p",
     "publish",
     "P",
@@ -548,7 +546,7 @@ mod tests {
         assert_eq!(mistake.hint.as_deref(), Some("did you mean `--name`?"));
         assert_eq!(read("--name").unwrap_err().what, "flag needs an argument: --name");
         assert_eq!(read("--rm").unwrap_err().what, "'hull run' requires at least 1 argument");
-        assert!(read("-d img").unwrap_err().hint.unwrap().contains("not available yet"));
+        assert!(read("-p 80 img").unwrap_err().hint.unwrap().contains("not available yet"));
         assert!(read("--rm=maybe img").is_err());
     }
 }

@@ -134,6 +134,29 @@ fn run_killed_at_every_step() {
     kill_at_every_step(RUN);
 }
 
+/// Whoever comes to the step, the command or the monitor that it left: what is there afterwards can be seen and removed.
+#[test]
+fn a_detached_run_killed_at_every_step() {
+    const DETACHED: Journey = (&["run", "-d", "--name", "kept", "bb", "true"], NOTHING);
+    for step in steps_of(RUN) {
+        let sandbox = furnished();
+        let output = with_kill(&sandbox, &step, DETACHED);
+        let context = || format!("killed at {step}: {}", text(&output.stderr));
+        let start = std::time::Instant::now();
+        while !sandbox.ok(&["ps", "-q"]).is_empty() {
+            assert!(start.elapsed().as_secs() < 30, "{}: it runs for ever", context());
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let listed = sandbox.ok(&["ps", "-a", "--format", "{{.Names}}"]);
+        assert!(listed.contains("old"), "{}: a container is lost: {listed}", context());
+        assert!(!output.status.success() || listed.contains("kept"), "{}: it was acknowledged", context());
+        sandbox.hull(&["rm", "kept"]);
+        let repair = sandbox.hull(&["system", "check", "--repair"]);
+        assert!(repair.status.success(), "{}: {}", context(), text(&repair.stdout));
+        sandbox.assert_clean();
+    }
+}
+
 #[test]
 fn rm_killed_at_every_step() {
     kill_at_every_step(RM);

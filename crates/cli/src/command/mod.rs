@@ -66,11 +66,8 @@ const GROUPS: [&str; 3] = ["container", "image", "system"];
 
 #[rustfmt::skip]
 /// Commands of docker's, alone or after a group's name, that come with later capabilities.
-const LATER: [&str; 42] = [
-    "attach", "build", "builder", "buildx", "commit", "compose", "config", "context", "cp", "create", "events",
-    "exec", "export", "kill", "login", "logout", "logs", "manifest", "network", "node", "pause", "plugin", "port",
-    "pull", "push", "rename", "restart", "save", "search", "secret", "service", "stack", "start", "stats", "stop",
-    "swarm", "top", "trust", "unpause", "update", "volume", "wait",
+const LATER: [&str; 31] = [
+    "build", "builder", "buildx", "commit", "compose", "config", "context", "cp", "events", "export", "login", "logout", "manifest", "network", "node", "plugin", "port", "pull", "push", "rename", "save", "search", "secret", "service", "stack", "stats", "swarm", "top", "trust", "update", "volume",
 ];
 
 /// What was typed of a command's name: a word, or two after a group's.
