@@ -13,7 +13,7 @@ const ROWS: &[(&str, i32, &str)] = &[
     ("--nope bb true", 125, "unknown flag: --nope"),
     ("--read-onyl bb true", 125, "unknown flag: --read-onyl"),
     ("-Z bb true", 125, "unknown shorthand flag: 'Z' in -Z"),
-    ("-d bb true", 125, "unknown shorthand flag: 'd' in -d"),
+    ("--detach -a stdout bb true", 1, "conflicting options: cannot specify both --attach and --detach"),
     ("-p 80:80 bb true", 125, "unknown shorthand flag: 'p' in -p"),
     ("--restart always bb true", 125, "unknown flag: --restart"),
     ("--health-cmd x bb true", 125, "unknown flag: --health-cmd"),
