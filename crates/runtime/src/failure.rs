@@ -145,9 +145,11 @@ impl Failure {
             (Errno::NOENT, _) => {
                 Error::new(Kind::NotFound, format!("exec: {subject:?}: no such file or directory"))
             }
-            (Errno::ISDIR, _) => {
-                Error::new(Kind::NotExecutable, format!("exec: {subject:?}: is a directory"))
-            }
+            // By the first words younger engines know what it is, older ones by the last (EACCES is what execve(2) says).
+            (Errno::ISDIR, _) => Error::new(
+                Kind::NotExecutable,
+                format!("exec: {subject:?}: is a directory: permission denied"),
+            ),
             (Errno::ACCESS, _) => {
                 Error::new(Kind::NotExecutable, format!("exec: {subject:?}: permission denied"))
             }

@@ -33,7 +33,7 @@ impl User {
     }
 
     fn podman_run(&self, flags: &[&str], args: &[&str]) -> Command {
-        self.podman(&[&["run", "--net", "none"], flags, &["bb:1"], args].concat())
+        self.podman(&[&["run", "--net", "none", "--log-driver", "k8s-file"], flags, &["bb:1"], args].concat())
     }
 }
 
