@@ -8,13 +8,15 @@
 //! Where the parent is root of a user namespace only, it may make none either: the host's are bound, and what the
 //! specification says of their modes and owners is the host's matter then.
 
+use crate::aside::aside;
 use crate::caller::Caller;
 use crate::child::make_file_system;
+use crate::overlay::leave_hosts_mounts;
 use crate::plan::{Datum, DevicePlan, FileSystemPlan, Plan, Source, may_make};
 use crate::{Error, Kind, Result, refused};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, Uid, chownat, fstat, mkdirat, mknodat, statat, symlinkat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chownat, fstat, mkdirat, mknodat, statat, symlinkat,
 };
 use rustix::io::Errno;
 use std::path::Path;
@@ -68,14 +70,36 @@ pub(crate) fn make_outer(plan: &Plan, caller: Caller) -> Result<Vec<OwnedFd>> {
         return Ok(Vec::new());
     }
     let _umask = Umask::clear();
-    let failed = |errno| refused(errno, "make device nodes".into());
+    let made = match nodes_of(plan, &outer) {
+        // Before Linux 6.15 nothing is cloned off a mount that is attached nowhere.
+        Err(Errno::INVAL) => outer.iter().map(|device| aside(|| node_aside(plan, device))).collect(),
+        made => made,
+    };
+    made.map_err(|errno| refused(errno, "make device nodes".into()))
+}
+
+fn nodes_of(plan: &Plan, outer: &[&DevicePlan]) -> rustix::io::Result<Vec<OwnedFd>> {
+    let shelf = make_shelf()?;
+    for (number, device) in outer.iter().enumerate() {
+        extra(plan, &shelf, device, Path::new(&number.to_string()))?;
+    }
+    (0..outer.len()).map(|number| clone_tree(&shelf, number.to_string(), false)).collect()
+}
+
+fn make_shelf() -> rustix::io::Result<OwnedFd> {
     let mode: Datum = ("mode".into(), Some("700".into()));
     let tmpfs = FileSystemPlan { kind: "tmpfs".into(), data: vec![mode], ..FileSystemPlan::default() };
-    let shelf = make_file_system(&tmpfs, mount::NOSUID | mount::NOEXEC).map_err(failed)?;
-    for (number, device) in outer.iter().enumerate() {
-        extra(plan, &shelf, device, Path::new(&number.to_string())).map_err(failed)?;
-    }
-    (0..outer.len()).map(|number| clone_tree(&shelf, number.to_string(), false).map_err(failed)).collect()
+    make_file_system(&tmpfs, mount::NOSUID | mount::NOEXEC)
+}
+
+/// On a file system that is attached where only this process sees it: over its `/proc`.
+fn node_aside(plan: &Plan, device: &DevicePlan) -> rustix::io::Result<OwnedFd> {
+    let shelf = make_shelf()?;
+    extra(plan, &shelf, device, Path::new("node"))?;
+    leave_hosts_mounts()?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    mount::attach(&shelf, rustix::fs::open(c"/proc", flags, Mode::empty())?)?;
+    clone_tree(CWD, "/proc/node", false)
 }
 
 /// The host's own nodes, where none can be made. A fifo can.
@@ -157,10 +181,7 @@ fn parents(dev: &OwnedFd, name: &Path) -> rustix::io::Result<Option<OwnedFd>> {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno),
         }
-        let flags = rustix::fs::OFlags::PATH
-            | rustix::fs::OFlags::DIRECTORY
-            | rustix::fs::OFlags::NOFOLLOW
-            | rustix::fs::OFlags::CLOEXEC;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         dir = Some(rustix::fs::openat(here, part.as_os_str(), flags, Mode::empty())?);
     }
     Ok(dir)

@@ -206,7 +206,7 @@ fn is_unknown(errno: &Errno) -> bool {
 }
 
 /// From here on what this process mounts is its own, and goes with it.
-fn leave_hosts_mounts() -> rustix::io::Result<()> {
+pub(crate) fn leave_hosts_mounts() -> rustix::io::Result<()> {
     use rustix::mount::{MountPropagationFlags, mount_change};
     sys::process::unshare(sys::process::Namespaces::MOUNT)?;
     mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM)

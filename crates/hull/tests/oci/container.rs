@@ -144,8 +144,15 @@ impl Container {
     /// The container's groups that there are.
     pub(crate) fn groups(&self) -> Vec<PathBuf> {
         let roots = std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|entry| entry.path());
-        let groups = roots.map(|root| root.join("hull-runtime").join(&self.id));
+        let groups =
+            roots.chain(["/sys/fs/cgroup".into()]).map(|root| root.join("hull-runtime").join(&self.id));
         groups.filter(|path| path.exists()).collect()
+    }
+
+    /// Its group for a controller.
+    pub(crate) fn group(&self, controller: &str) -> PathBuf {
+        let place = if is_v2() { "/sys/fs/cgroup".into() } else { format!("/sys/fs/cgroup/{controller}") };
+        Path::new(&place).join("hull-runtime").join(&self.id)
     }
 
     /// Nothing is left: no directory, no group and so no process.
@@ -155,6 +162,11 @@ impl Container {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(self.bundle.path().to_str().unwrap()), "a mount is left");
     }
+}
+
+/// Has this host the one hierarchy of v2 alone?
+pub(crate) fn is_v2() -> bool {
+    Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
 }
 
 impl Drop for Container {
