@@ -49,7 +49,13 @@ impl Joining<'_> {
 
     fn run_stage(&self, opened: &[OwnedFd], child: Child<'_>) -> ! {
         match self.join_and_clone(opened, child.entry.as_ref().and_then(cgroup::Entry::directory)) {
-            Ok(Birth::Child) => child.run(),
+            Ok(Birth::Child) => match self.join_late(opened, &child) {
+                Ok(()) => child.run(),
+                Err(failure) => {
+                    let _ = child.channel.send(Tag::Failed, &failure.encode());
+                    sys::process::exit_now(125)
+                }
+            },
             Ok(Birth::Parent { pid, pidfd }) => {
                 let number = pid.as_raw_nonzero().get().to_ne_bytes();
                 let _ = child.channel.send_with(Tag::Born, &number, &[pidfd.as_fd()]);
@@ -62,9 +68,26 @@ impl Joining<'_> {
         }
     }
 
+    /// On v2 a group outside of what a cgroup namespace shows cannot be entered from there (`nsdelegate`, see
+    /// cgroups(7)): who is born into its group joins that namespace afterwards, with the power it still has.
+    fn is_late(&self, join: &Join, is_born_into_group: bool) -> bool {
+        let has_user = self.joins.iter().any(|join| join.kind == Namespaces::USER);
+        is_born_into_group && join.kind == Namespaces::CGROUP && !has_user
+    }
+
+    fn join_late(&self, opened: &[OwnedFd], child: &Child<'_>) -> Result<()> {
+        let is_born_into_group = child.entry.as_ref().and_then(cgroup::Entry::directory).is_some();
+        let all = self.joins.iter().zip(opened);
+        all.filter(|(join, _)| self.is_late(join, is_born_into_group)).try_for_each(|(join, namespace)| {
+            let joined = sys::process::join_namespace(namespace, join.kind);
+            joined.during(Step::Join, join.path.display().to_string())
+        })
+    }
+
     fn join_and_clone(&self, opened: &[OwnedFd], cgroup: Option<BorrowedFd<'_>>) -> Result<Birth> {
         let is_user = |(join, _): &(&Join, &OwnedFd)| join.kind == Namespaces::USER;
-        let (user, others): (Vec<_>, Vec<_>) = self.joins.iter().zip(opened).partition(is_user);
+        let early = self.joins.iter().zip(opened).filter(|(join, _)| !self.is_late(join, cgroup.is_some()));
+        let (user, others): (Vec<_>, Vec<_>) = early.partition(is_user);
         // What the user namespace has no power over is joined before it, the rest from within.
         let mut left = Vec::new();
         for (join, namespace) in others {
