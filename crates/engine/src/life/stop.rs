@@ -146,12 +146,13 @@ impl Engine {
 
 /// A container's processes, by descriptors.
 struct Living {
-    first: OwnedFd,
+    /// None where it has ended, and the monitor is not through with it yet.
+    first: Option<OwnedFd>,
     monitor: OwnedFd,
 }
 
 impl Living {
-    /// None where they are gone already.
+    /// None where the monitor is gone already.
     fn of(running: &Running) -> Result<Option<Self>> {
         let open = |pid: Option<i32>| match pid.and_then(Pid::from_raw) {
             Some(pid) => match pidfd_open(pid, PidfdFlags::empty()) {
@@ -163,13 +164,12 @@ impl Living {
         };
         // The monitor first: while it lives, the pid of its child is nobody else's.
         let Some(monitor) = open(Some(running.monitor))? else { return Ok(None) };
-        let Some(first) = open(running.pid)? else { return Ok(None) };
-        Ok(Some(Self { first, monitor }))
+        Ok(Some(Self { first: open(running.pid)?, monitor }))
     }
 
     /// One that has ended needs none.
     fn send(&self, signal: i32) -> Result<()> {
-        match sys::signal::send(&self.first, signal) {
+        match self.first.as_ref().map_or(Ok(()), |first| sys::signal::send(first, signal)) {
             Ok(()) | Err(Errno::SRCH) => Ok(()),
             Err(errno) => {
                 Err(errno).or_err(Kind::Failed, || format!("send signal {signal} to the container"))
