@@ -55,6 +55,8 @@ impl Engine {
                 return Err(Error::new(Kind::Conflict, what).with_hint("`hull rm -f` ends it first"));
             }
             self.end(running)?;
+            // Of one that is just being started there is nothing to end yet.
+            std::thread::sleep(std::time::Duration::from_millis(2));
             return self.remove_ended(text, id);
         }
         let held = container.hold().map_err(from_store)?;
@@ -81,9 +83,9 @@ impl Engine {
         Ok(())
     }
 
-    /// With `--rm` its keeper has removed it.
+    /// With `--rm` its keeper has removed it; somebody may have started it again just now.
     fn remove_ended(&self, text: &str, id: String) -> Result<String> {
-        match self.remove_container(text, Removal::default()) {
+        match self.remove_container(text, Removal { force: true }) {
             Err(error) if *error.kind() == Kind::NotFound => Ok(id),
             other => other,
         }

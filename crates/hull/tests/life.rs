@@ -203,6 +203,8 @@ fn a_frozen_container_does_nothing_until_it_is_let_go() {
     let (code, error) = sandbox.fails(&["exec", "cold", "true"]);
     assert_eq!((code, error.contains("paused")), (1, true), "{error}");
     assert_eq!(sandbox.fails(&["pause", "cold"]).0, 1);
+    let (code, error) = sandbox.fails(&["attach", "cold"]);
+    assert_eq!((code, error.contains("paused")), (1, true), "{error}");
     sandbox.ok(&["unpause", "cold"]);
     soon("it goes on", || written() > before);
     sandbox.ok(&["pause", "cold"]);
@@ -254,6 +256,7 @@ fn exec_is_in_the_container_with_its_limits_and_namespaces() {
 fn a_terminal_is_attached_to_and_detached_from() {
     let sandbox = Sandbox::new();
     sandbox.ok(&["run", "-dit", "--name", "tty", "bb", "sh"]);
+    assert!(sandbox.fails(&["attach", "tty"]).1.contains("not a TTY"));
     let mut first = Terminal::start(sandbox.command(&["attach", "tty"]));
     first.resize(71, 23);
     first.send("stty size; echo par''ted\n");

@@ -72,7 +72,7 @@ impl Store {
         let holder = self.container_named(name).map(|holder| holder.record.id.to_string());
         let by = holder.map_or_else(|_| String::new(), |id| format!(" by container \"{id}\""));
         Error::new(Kind::NameTaken, format!("conflict: the container name \"/{name}\" is already in use{by}"))
-            .with_hint("remove or rename that container to be able to reuse that name")
+            .with_hint("remove that container to be able to reuse that name")
     }
 
     /// Gives up a name, if it still leads to the container of this key. Under a lock from

@@ -13,7 +13,7 @@ const RECORD: &str = "Container";
 const OF_RUN: [Flag; 3] = [
     switch("detach", "Leave it to a monitor, and show its id").or('d').under(STREAMS),
     switch("sig-proxy", "Pass signals on to the process (default true); without, a third INT or TERM ends the container, or a HUP").under(STREAMS),
-    value("detach-keys", "KEYS", "Keys that detach from a terminal (ctrl-p,ctrl-q)").under(STREAMS),
+    value("detach-keys", "KEYS", "Keys reserved for detaching (ctrl-p,ctrl-q)").under(STREAMS),
 ];
 
 /// `hull create`

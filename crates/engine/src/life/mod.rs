@@ -119,7 +119,16 @@ impl Engine {
             ));
         };
         let request: RunRequest = parsed(container.record.request.as_deref(), &container.record.name)?;
+        if self.is_paused(&state) {
+            return Err(Error::new(
+                Kind::Conflict,
+                "you cannot attach to a paused container, unpause it first",
+            ));
+        }
         let how = Attaching { input: how.input && request.streams.interactive, ..how.clone() };
+        if request.streams.tty && how.input && !rustix::termios::isatty(host.input) {
+            return Err(Error::new(Kind::Invalid, "the input device is not a TTY"));
+        }
         let signals = Signals::block()?;
         let socket = wire::knock(container.dir()).map_err(|errno| no_monitor(&container, errno))?;
         let line = Line::greet(socket, &how)?;
