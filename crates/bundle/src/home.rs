@@ -1,11 +1,11 @@
 //! Where a user's home is, as the container's own `/etc/passwd` has it.
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use std::path::Path;
 
 /// Longer ones are no `/etc/passwd` of anybody's.
-const MOST: i64 = 1 << 20;
+const MOST: u64 = 1 << 20;
 
 /// A container's root, from outside.
 pub(crate) fn open(path: &Path) -> Option<OwnedFd> {
@@ -17,14 +17,8 @@ pub(crate) fn of(root: Option<&OwnedFd>, uid: u32) -> String {
     root.and_then(passwd).and_then(|text| find(&text, uid)).unwrap_or_else(|| "/".into())
 }
 
-/// Links are followed in the root only, and whatever is no plain file is not read.
 fn passwd(root: &OwnedFd) -> Option<String> {
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = openat2(root, "etc/passwd", flags, Mode::empty(), resolve).ok()?;
-    let stat = fstat(&file).ok()?;
-    let plain = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() && stat.st_size <= MOST;
-    let bytes = plain.then(|| sys::file::read_whole(&file, stat.st_size as usize).ok())??;
+    let bytes = sys::file::read_below(root, "etc/passwd", MOST).ok()??;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 

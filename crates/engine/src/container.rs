@@ -63,26 +63,6 @@ impl Engine {
         self.discard(held).map(|()| id)
     }
 
-    /// Kills the first process of a running container and waits until its keeper is through with it.
-    fn end(&self, running: &store::Running) -> Result<()> {
-        use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-        let failed =
-            |errno: rustix::io::Errno| Error::new(Kind::Failed, "end the container").caused_by(errno);
-        let keeper = Pid::from_raw(running.monitor).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        let Some(first) = running.pid.and_then(Pid::from_raw) else { return Ok(()) };
-        match pidfd_open(first, PidfdFlags::empty()).and_then(|first| pidfd_send_signal(first, Signal::KILL))
-        {
-            Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-            Err(errno) => return Err(failed(errno)),
-        }
-        if let Some(keeper) = keeper {
-            let mut ended = [rustix::event::PollFd::new(&keeper, rustix::event::PollFlags::IN)];
-            rustix::event::poll(&mut ended, Some(&rustix::time::Timespec { tv_sec: 10, tv_nsec: 0 }))
-                .map_err(failed)?;
-        }
-        Ok(())
-    }
-
     /// With `--rm` its keeper has removed it; somebody may have started it again just now.
     fn remove_ended(&self, text: &str, id: String) -> Result<String> {
         match self.remove_container(text, Removal { force: true }) {

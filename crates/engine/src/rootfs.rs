@@ -12,7 +12,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// Larger files of accounts are taken for an attack, bytes.
-const LARGEST: u64 = 10 << 20;
+pub(crate) const LARGEST: u64 = 10 << 20;
 
 /// OVL_MAX_STACK of the kernel.
 const LAYERS: usize = 500;

@@ -210,7 +210,9 @@ fn a_frozen_container_does_nothing_until_it_is_let_go() {
     sandbox.ok(&["pause", "cold"]);
     sandbox.ok(&["kill", "cold"]);
     assert_eq!(sandbox.ok(&["wait", "cold"]), "137\n", "frozen or not, it dies");
-    sandbox.ok(&["rm", "cold"]);
+    sandbox.ok(&["start", "cold"]);
+    sandbox.ok(&["pause", "cold"]);
+    sandbox.ok(&["rm", "-f", "cold"]);
     sandbox.assert_clean();
 }
 

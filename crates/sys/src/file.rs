@@ -1,6 +1,7 @@
 //! Files read in whole.
 
 use rustix::fd::AsFd;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::{read, retry_on_intr};
 
 /// The rest of a file, from its position; `size` bytes are what it probably has, and one read more finds the end.
@@ -20,6 +21,23 @@ pub fn read_whole(file: impl AsFd, size: usize) -> rustix::io::Result<Vec<u8>> {
         }
     }
     Ok(bytes)
+}
+
+/// A plain file below a root that is not ours, of at most `most` bytes; none where there is none such. Links are followed
+/// in the root only, and whatever is no plain file is neither read nor waited for.
+///
+/// # Errors
+/// Of fstat(2) and read(2); that it cannot be opened is none.
+pub fn read_below(root: impl AsFd, path: &str, most: u64) -> rustix::io::Result<Option<Vec<u8>>> {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let Ok(file) = openat2(root, path, flags, Mode::empty(), resolve) else { return Ok(None) };
+    let stat = fstat(&file)?;
+    let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+    match FileType::from_raw_mode(stat.st_mode).is_file() && size <= most {
+        true => read_whole(&file, size as usize).map(Some),
+        false => Ok(None),
+    }
 }
 
 #[cfg(test)]

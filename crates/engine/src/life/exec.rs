@@ -4,18 +4,16 @@ use crate::Engine;
 use crate::compose::{self, User};
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
 use crate::request::{RunRequest, Stream, StreamsRequest};
+use crate::rootfs::LARGEST;
 use crate::run::{HostStreams, Signals, attend, from_compose, parsed, size_of, wire};
 use fault::Context;
 use oci::runtime::{LinuxIdMapping, Process, Spec};
 use runtime::{Enter, Event, Plan, Stdio};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::path::PathBuf;
-use store::{Container, State};
-
-/// Larger files of accounts are taken for an attack, bytes.
-const LARGEST: i64 = 10 << 20;
+use store::Container;
 
 /// One more process.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +58,8 @@ impl Engine {
         warn: &mut dyn FnMut(&str),
     ) -> Result<i32> {
         let (container, running) = self.running_one(text)?;
-        if self.is_paused(&State::Running(running.clone())) {
+        let group = self.group_of(&running)?;
+        if group.as_ref().is_some_and(cgroup::Cgroup::frozen) {
             let what = format!("container {} is paused", container.record.name);
             return Err(Error::new(Kind::Conflict, what).with_hint("`hull unpause` lets it go on"));
         }
@@ -73,7 +72,6 @@ impl Engine {
             return Err(gone());
         }
         let plan = Plan::new(&spec(&container, pid, exec)?).map_err(from_runtime)?;
-        let group = self.group_of(&running)?;
         let signals = Signals::block()?;
         let silent =
             StreamsRequest { interactive: false, attach: vec![Stream::Stdin], ..exec.streams.clone() };
@@ -168,22 +166,13 @@ fn process(container: &Container, mut first: Process, pid: Pid, exec: &ExecReque
 /// By the accounts that the container has now.
 fn user(pid: Pid, typed: &str, groups: &[String]) -> Result<User> {
     let root = format!("/proc/{}/root", pid.as_raw_nonzero());
+    let root = open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .or_err(Kind::Failed, || "open the container's root".into())?;
     let (passwd, group) = (account(&root, "etc/passwd")?, account(&root, "etc/group")?);
     compose::resolve_user(typed, groups, passwd.as_deref(), group.as_deref()).map_err(from_compose)
 }
 
-/// Links are followed in the container's root only, and whatever is no plain file is not read.
-fn account(root: &str, path: &str) -> Result<Option<Vec<u8>>> {
-    let what = || format!("read `/{path}` of the container");
-    let root =
-        rustix::fs::openat(CWD, root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .or_err(Kind::Failed, || "open the container's root".into())?;
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let Ok(file) = openat2(&root, path, flags, Mode::empty(), resolve) else { return Ok(None) };
-    let stat = fstat(&file).or_err(Kind::Failed, what)?;
-    if !FileType::from_raw_mode(stat.st_mode).is_file() || stat.st_size > LARGEST {
-        return Ok(None);
-    }
-    sys::file::read_whole(&file, stat.st_size as usize).map(Some).or_err(Kind::Failed, what)
+fn account(root: &OwnedFd, path: &str) -> Result<Option<Vec<u8>>> {
+    sys::file::read_below(root, path, LARGEST)
+        .or_err(Kind::Failed, || format!("read `/{path}` of the container"))
 }

@@ -26,7 +26,7 @@ pub use reading::LogRequest;
 pub use stop::StopRequest;
 
 use crate::Engine;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, from_store};
 use crate::request::{RunRequest, StreamsRequest};
 use crate::run::{
     Ended, HostStreams, Ready, Signals, Tried, keep_capabilities, parsed, wire as wire_streams, write_note,
@@ -77,7 +77,12 @@ impl Engine {
 
     /// Starts a container that was made or has ended. One that runs is left alone.
     pub fn start(&self, text: &str, warn: &mut dyn FnMut(&str)) -> Result<()> {
-        self.begin(text, warn, |_| Ok(First::default()))
+        let (container, state) = self.container(text)?;
+        if let State::Running(_) = state {
+            return Ok(());
+        }
+        let request = parsed(container.record.request.as_deref(), &container.record.name)?;
+        self.begin(&container.record.id, &request, warn, |_| Ok(First::default()))
     }
 
     /// The same, with the caller's streams at it until it ends or the caller goes.
@@ -97,7 +102,7 @@ impl Engine {
         let how = Attaching { input: input && request.streams.interactive, ..how.clone() };
         let signals = Signals::block()?;
         let mut ours = None;
-        self.begin(&container.record.id.to_string(), warn, |request| {
+        self.begin(&container.record.id, &request, warn, |request| {
             let (socket, theirs) = pair()?;
             ours = Some(socket);
             let guest = Some(Guest::invited(theirs, how.wants()));
@@ -137,19 +142,14 @@ impl Engine {
 
     fn begin(
         &self,
-        text: &str,
+        id: &ContainerId,
+        request: &RunRequest,
         warn: &mut dyn FnMut(&str),
         mut first: impl FnMut(&RunRequest) -> Result<First>,
     ) -> Result<()> {
-        let (container, state) = self.container(text)?;
-        if let State::Running(_) = state {
-            return Ok(());
-        }
-        let id = container.record.id.to_string();
-        let request: RunRequest = parsed(container.record.request.as_deref(), &container.record.name)?;
-        self.mappable(&request, warn, |request, warn| {
+        self.mappable(request, warn, |request, warn| {
             keep_capabilities()?;
-            let (container, _) = self.container(&id)?;
+            let container = self.store.container(&id.to_string()).map_err(from_store)?;
             let ready = self.ready_again(container, request)?;
             beget(ready, &request.streams, first(request)?, warn).map(drop)
         })
@@ -184,16 +184,14 @@ fn beget(ready: Ready<'_>, streams: &StreamsRequest, first: First, warn: &mut dy
 
 /// A container's whole life, in its monitor.
 fn live(mut ready: Ready<'_>, streams: &StreamsRequest, first: First, mut word: Word) {
-    let begun = bear(&mut ready, streams, first, &mut word);
-    let wiring = match begun {
-        Ok(wiring) => wiring,
+    let (running, wiring) = match bear(&mut ready, streams, first, &mut word) {
+        Ok(begun) => begun,
         Err(ended) => {
             let _ = wire::close_door(ready.held().dir());
             drop(ready);
             return word.failed(ended);
         }
     };
-    let (running, wiring) = wiring;
     let over = Monitor::new(running, wiring, word).attend();
     let _ = wire::close_door(ready.held().dir());
     let Ok(Over { exited, failure, lost, guests, word }) = over else { return };

@@ -9,6 +9,7 @@ use super::wire::{self, Tag};
 use crate::error::{Error, Kind, Result, from_runtime};
 use crate::request::Stream;
 use crate::run::Ends;
+use crate::run::waiting::{self, readable};
 use fault::Context;
 use runtime::{Event, Exited, Running};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -168,15 +169,12 @@ impl Monitor {
     }
 
     fn wait(&self) -> Result<(Vec<Awaited>, bool)> {
-        let readable = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
-        let mut polled = vec![
-            (Awaited::End, readable(self.running.pidfd())),
-            (Awaited::Door, readable(self.door.as_fd())),
-        ];
-        polled.extend(self.running.channel().map(|channel| (Awaited::Child, readable(channel))));
+        let mut polled =
+            vec![readable(Awaited::End, self.running.pidfd()), readable(Awaited::Door, self.door.as_fd())];
+        polled.extend(self.running.channel().map(|channel| readable(Awaited::Child, channel)));
         if !self.is_held_up() {
-            polled.extend(self.output.as_ref().map(|from| (Awaited::Output, readable(from.as_fd()))));
-            polled.extend(self.error.as_ref().map(|from| (Awaited::Error, readable(from.as_fd()))));
+            polled.extend(self.output.as_ref().map(|from| readable(Awaited::Output, from.as_fd())));
+            polled.extend(self.error.as_ref().map(|from| readable(Awaited::Error, from.as_fd())));
         }
         let has_typed = !self.typed.is_empty();
         let input = self.input.as_ref().filter(|_| has_typed);
@@ -187,15 +185,7 @@ impl Monitor {
             flags.set(PollFlags::OUT, guest.pending.is_some());
             polled.push((Awaited::Guest(place), PollFd::new(&guest.socket, flags)));
         }
-        let (names, mut fds): (Vec<_>, Vec<_>) = polled.into_iter().unzip();
-        match poll(&mut fds, None) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(Error::new(Kind::Failed, "wait for the container").caused_by(errno)),
-        }
-        let happened = |fd: &PollFd<'_>| !fd.revents().is_empty();
-        let ended = happened(&fds[0]);
-        let ready = names.into_iter().zip(&fds).filter(|(_, fd)| happened(fd)).map(|(name, _)| name);
-        Ok((ready.collect(), ended))
+        waiting::wait(polled)
     }
 }
 

@@ -49,12 +49,21 @@ impl Engine {
     pub fn kill(&self, text: &str, signal: i32) -> Result<()> {
         let (container, running) = self.running_one(text)?;
         let life = Living::of(&running)?.ok_or_else(|| not_running(&container))?;
-        if signal == Signal::KILL.as_raw() {
-            self.thaw(&running)?;
-        }
-        life.send(signal)?;
         // As docker: who reads the list next sees it gone.
-        if signal == Signal::KILL.as_raw() { life.ends_within(PATIENCE).map(drop) } else { Ok(()) }
+        if signal == Signal::KILL.as_raw() { self.finish_off(&life, &running) } else { life.send(signal) }
+    }
+
+    /// Kills a container and waits until its monitor is through with it. Of one that is being started there is
+    /// nothing to end yet.
+    pub(crate) fn end(&self, running: &Running) -> Result<()> {
+        let life = if running.pid.is_some() { Living::of(running)? } else { None };
+        life.map_or(Ok(()), |life| self.finish_off(&life, running))
+    }
+
+    fn finish_off(&self, life: &Living, running: &Running) -> Result<()> {
+        self.thaw(running)?;
+        life.send(Signal::KILL.as_raw())?;
+        life.ends_within(PATIENCE).map(drop)
     }
 
     /// Stops a container if it runs, and starts it.
@@ -121,6 +130,7 @@ impl Engine {
         Living::of(&running)?.map_or(Ok(()), |life| life.send(signal))
     }
 
+    /// A container that runs, or the error that it does not.
     pub(super) fn running_one(&self, text: &str) -> Result<(Container, Running)> {
         match self.container(text)? {
             (container, State::Running(running)) => Ok((container, running)),

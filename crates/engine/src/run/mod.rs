@@ -15,6 +15,7 @@ mod ready;
 mod relay;
 mod streams;
 mod terminal;
+pub(crate) mod waiting;
 
 pub(crate) use draft::{CGROUP_PARENT, bounding_set, from_compose};
 pub(crate) use keys::Keys;

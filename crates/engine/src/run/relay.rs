@@ -4,11 +4,11 @@ use super::HostStreams;
 use super::keys::Keys;
 use super::pump::{Pump, Turn};
 use super::terminal::{Raw, size_of};
+use super::waiting::{self, readable};
 use crate::error::{Error, Kind, Result, from_runtime};
 use crate::request::StreamsRequest;
 use fault::Context;
 use runtime::{Event, Exited, Running};
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -158,26 +158,15 @@ impl Relay<'_> {
 
     /// Polls everything; after the container's end without waiting for more than the output.
     fn wait(&self) -> Result<(Vec<Awaited>, bool)> {
-        let readable = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
         let mut polled = vec![
-            (Awaited::End, readable(self.running.pidfd())),
-            (Awaited::Signal, readable(self.signals.descriptor())),
+            readable(Awaited::End, self.running.pidfd()),
+            readable(Awaited::Signal, self.signals.descriptor()),
         ];
-        polled.extend(self.running.channel().map(|channel| (Awaited::Child, readable(channel))));
+        polled.extend(self.running.channel().map(|channel| readable(Awaited::Child, channel)));
         polled.extend(self.input.as_ref().map(|pump| (Awaited::Input, pump.poll())));
         polled.extend(self.output.as_ref().map(|pump| (Awaited::Output, pump.poll())));
         polled.extend(self.error.as_ref().map(|pump| (Awaited::Error, pump.poll())));
-        let (names, mut fds): (Vec<_>, Vec<_>) = polled.into_iter().unzip();
-        match poll(&mut fds, None) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(Error::new(Kind::Failed, "wait for the container").caused_by(errno)),
-        }
-        let happened = |fd: &PollFd<'_>| !fd.revents().is_empty();
-        let ended = happened(&fds[0]);
-        Ok((
-            names.into_iter().zip(&fds).filter(|(_, fd)| happened(fd)).map(|(name, _)| name).collect(),
-            ended,
-        ))
+        waiting::wait(polled)
     }
 
     fn hear_child(&mut self) -> Result<()> {
