@@ -5,6 +5,7 @@
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
+use crate::events::Event;
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use std::path::Path;
@@ -80,9 +81,6 @@ impl Engine {
             Err(error) if *error.kind() == store::Kind::InUse => return Ok(()),
             other => other.map_err(from_store)?,
         };
-        if held.record.remove {
-            return self.discard(held);
-        }
         let exit = store::Exit {
             code: 137,
             oom: false,
@@ -90,12 +88,25 @@ impl Engine {
             finished: jiff::Timestamp::now(),
             error: Some("the process that ran it was killed".into()),
         };
-        held.record_exit(&exit).map_err(from_store)
+        if held.record.remove {
+            return self.discard_after(vec![self.event_of(&held, "die").ended(&exit)], held).map(drop);
+        }
+        held.record_exit(&exit).map_err(from_store)?;
+        self.report(self.event_of(&held, "die").ended(&exit));
+        Ok(())
     }
 
     /// Removes a container and what it wrote, from the disk as well.
-    pub(crate) fn discard(&self, held: Held) -> Result<()> {
-        self.store.remove(held).map(drop).map_err(from_store)
+    pub(crate) fn discard(&self, held: Held) -> Result<u64> {
+        self.discard_after(Vec::new(), held)
+    }
+
+    /// The same, which tells what happened to it before in one go.
+    pub(crate) fn discard_after(&self, mut untold: Vec<Event>, held: Held) -> Result<u64> {
+        untold.push(self.event_of(&held, "destroy"));
+        let bytes = self.store.remove(held).map_err(from_store)?;
+        self.report_all(untold);
+        Ok(bytes)
     }
 }
 

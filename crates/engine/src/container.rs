@@ -54,13 +54,13 @@ impl Engine {
                 let what = format!("container \"{id}\" is running");
                 return Err(Error::new(Kind::Conflict, what).with_hint("`hull rm -f` ends it first"));
             }
-            self.end(running)?;
+            self.end(&container, running)?;
             // Of one that is just being started there is nothing to end yet.
             std::thread::sleep(std::time::Duration::from_millis(2));
             return self.remove_ended(text, id);
         }
         let held = container.hold().map_err(from_store)?;
-        self.discard(held).map(|()| id)
+        self.discard(held).map(|_| id)
     }
 
     /// With `--rm` its keeper has removed it; somebody may have started it again just now.

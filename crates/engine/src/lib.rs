@@ -10,6 +10,7 @@
 //!              ├─ run      Spec ─▶ container ─▶ exit code
 //!              ├─ container list, inspect, remove, diff
 //!              ├─ prune    what nobody uses
+//!              ├─ events   what happens, told to whoever asks
 //!              └─ system   info, df, check
 //! ```
 
@@ -17,6 +18,7 @@ mod cleanup;
 pub mod compose;
 pub mod container;
 mod error;
+pub mod events;
 pub mod hello;
 pub mod image;
 pub mod init;
@@ -35,6 +37,7 @@ pub use error::{Error, Kind, Result};
 use error::from_store;
 use fault::Context;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use store::Store;
 
 /// Everything that is kept in one root, and the host it is on.
@@ -43,6 +46,8 @@ pub struct Engine {
     pub(crate) store: Store,
     pub(crate) cgroups: cgroup::Host,
     pub(crate) tell: fn(&str),
+    /// It was told that events are lost.
+    pub(crate) lost_events: AtomicBool,
 }
 
 impl Engine {
@@ -60,7 +65,7 @@ impl Engine {
     fn over(store: Store) -> Result<Self> {
         let cgroups =
             cgroup::Host::probe().or_err(Kind::Unsupported, || "look at the control groups".into())?;
-        Ok(Self { store, cgroups, tell: |_| {} })
+        Ok(Self { store, cgroups, tell: |_| {}, lost_events: AtomicBool::new(false) })
     }
 
     /// The same, which tells, a line each, what the user should know and need not act on.

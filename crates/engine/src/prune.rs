@@ -2,6 +2,7 @@
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
+use crate::events::{Event, Subject};
 use crate::image::list::created;
 pub use crate::image::list::moment;
 use jiff::Timestamp;
@@ -95,12 +96,13 @@ impl Engine {
             let id = one.record.id.to_string();
             if filters.pass(one.record.created, &one.record.labels) {
                 let held = self.store.container(&id).and_then(Container::hold);
-                let removed = held.and_then(|held| self.store.remove(held)).map_err(from_store);
+                let removed = held.map_err(from_store).and_then(|held| self.discard(held));
                 let bytes = unless_overtaken(removed)?;
                 pruned.bytes += bytes.unwrap_or(0);
                 pruned.containers.extend(bytes.map(|_| id));
             }
         }
+        self.report(Event::pruned(Subject::Container, pruned.bytes));
         Ok(pruned)
     }
 
@@ -121,6 +123,7 @@ impl Engine {
             }
         }
         pruned.bytes += self.store.collect(true).map_err(from_store)?.bytes;
+        self.report(Event::pruned(Subject::Image, pruned.bytes));
         Ok(pruned)
     }
 }

@@ -207,7 +207,12 @@ impl Store {
         let mut findings = Vec::new();
         for name in disk::sorted_names(&names, ".")? {
             let key = name.parse::<Name>().and_then(|name| self.key_of_name(&name)).unwrap_or_default();
-            if key.is_empty() || disk::open_dir(self.root(), &container::dir_of(&key)).is_err() {
+            // One that is damaged has any name.
+            let is_its = match self.container_of_key(&key) {
+                Ok(found) => found.is_some_and(|found| found.record.name.as_str() == name),
+                Err(_) => true,
+            };
+            if key.is_empty() || !is_its {
                 if repair {
                     disk::unlink(&names, &name).at(|| format!("remove the name `{name}`"))?;
                 }

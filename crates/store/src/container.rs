@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 
-/// What a container is: written once, before it appears.
+/// What a container is: written before it appears, and changed by [`Store::amend`] only.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
     /// Its id.

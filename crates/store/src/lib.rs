@@ -15,12 +15,13 @@
 //! ├── images/HEX.json            ImageRecord with the config verbatim; HEX = sha256 of that config
 //! ├── refs/NAME                  Tag {name, image, tagged}; `/` is written `%`, long names are hashed
 //! ├── containers/KEY/            KEY = the first 32 digits of the container's id
-//! │   ├── container.json         Record, written once, before the directory appears
+//! │   ├── container.json         Record, written before the directory appears; changed as a whole
 //! │   ├── exit.json              Exit, once it has ended (kept containers only)
 //! │   ├── upper/  work/          of its overlay
 //! │   └── hostname hosts resolv.conf
 //! ├── names/NAME → ../containers/KEY
 //! ├── skeleton/                  lowest layer of every container: empty mount points
+//! ├── events, events.1            what happened: lines of JSON, appended by anybody, see `journal`
 //! ├── spare/0 … spare/3          directories of removed containers, clean, to be used again
 //! ├── tmp/                       drafts; all of it is garbage when nobody shares `lock`
 //! └── trash/                     garbage, whatever it is
@@ -35,6 +36,7 @@
 //! layer      tmp/X ──rename──▶ layers/HEX                       garbage until an image names it
 //! image      syncfs; tmp/X ──rename──▶ images/HEX.json          this is the commit; refs follow
 //! container  names/NAME; spare/N or tmp/KEY ──rename──▶ containers/KEY
+//! change     containers/KEY/container.json, by one rename, see `amend`
 //! removal    containers/KEY ──rename──▶ spare/N or trash/X; then names/NAME
 //! ```
 //!
@@ -47,7 +49,7 @@
 //! | `lock` | [`Shared`]: from looking something up until a record refers to it | collecting: nobody is in between |
 //! | `containers/KEY` | – | [`Held`]: its creator, its monitor, or who removes it |
 //! | `refs/` | an image is given names | it is decided whether an image without names goes |
-//! | `names/` | a name and its container are being made or removed | replacing a name that leads nowhere |
+//! | `names/` | a name and its container are being made or removed | replacing a name that leads nowhere; changing a record |
 //! | `slots/` | a slot is between its creation and its lock | looking for slots of dead owners |
 //! | `slots/N` | a glance: does the owner live? | [`Slot`]: the owner |
 //!
@@ -64,6 +66,7 @@
 //! - Nothing above may assume that a layer is a directory: [`LayerHandle`] says what it is.
 //! - A symbolic link stays below 60 bytes, or ext4 gives it a block, and takes it back slowly.
 
+mod amend;
 mod blob;
 mod check;
 mod collect;
@@ -72,6 +75,7 @@ mod disk;
 mod error;
 mod id;
 mod image;
+mod journal;
 mod layer;
 mod list;
 mod names;
@@ -92,6 +96,7 @@ pub use container::{Container, EtcFiles, Exit, Held, NewContainer, Record};
 pub use error::{Error, Kind, Result};
 pub use id::{ContainerId, Name};
 pub use image::{Image, ImageRecord, NewImage};
+pub use journal::Journal;
 pub use layer::{Layer, LayerDraft, LayerHandle, LayerMeta, LayerSource};
 pub use list::{State, Summary};
 pub use refs::Tag;

@@ -16,6 +16,11 @@ pub(crate) struct TakenName {
 }
 
 impl TakenName {
+    /// The directory of names, as it was locked.
+    pub(crate) fn names(&self) -> BorrowedFd<'_> {
+        self.names.as_fd()
+    }
+
     /// The container is there.
     pub(crate) fn keep(mut self) {
         self.kept = true;
@@ -48,7 +53,11 @@ impl Store {
     }
 
     fn take_over(&self, name: &Name, key: &str) -> Result<TakenName> {
-        let names = self.lock_names(FlockOperation::LockExclusive)?;
+        self.take_name_locked(self.lock_names(FlockOperation::LockExclusive)?, name, key)
+    }
+
+    /// With the exclusive lock from [`Store::lock_names`].
+    pub(crate) fn take_name_locked(&self, names: OwnedFd, name: &Name, key: &str) -> Result<TakenName> {
         if !leads_somewhere(names.as_fd(), name) {
             disk::unlink(&names, name.as_str()).at(|| format!("take over the name `{name}`"))?;
             sys::step!("store.name.take_over");

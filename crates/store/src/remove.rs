@@ -44,9 +44,9 @@ impl Store {
     /// rename, and is recycled or deleted. The bytes that the disk has again.
     pub fn remove(&self, held: Held) -> Result<u64> {
         let names = self.lock_names(FlockOperation::LockShared)?;
+        let name = self.name_now(&held);
         let things = self.retire(held.dir(), &held.path())?;
         sys::step!("store.remove.rename");
-        let name = &held.record.name;
         self.drop_name(&names, name.as_str(), &held.0.key).at(|| format!("remove the name `{name}`"))?;
         drop(names);
         sys::step!("store.remove.name");

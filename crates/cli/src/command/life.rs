@@ -194,7 +194,7 @@ pub(super) fn restart(typed: &Typed, caller: &Caller) -> Done {
         &typed.words,
         |name| engine.stop(name, how).map_err(Failure::from),
         |name, ()| {
-            engine.start(name, &mut edge::warn)?;
+            engine.start_over(name, &mut edge::warn)?;
             line(name)
         },
     )

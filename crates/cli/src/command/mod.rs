@@ -2,6 +2,7 @@
 
 mod container;
 mod df;
+mod events;
 mod image;
 mod life;
 mod overview;
@@ -58,6 +59,7 @@ const COMMANDS: &[Command] = &[
     Command { names: &["system df"], syntax: &df::SYNTAX, act: df::df },
     Command { names: &["system prune"], syntax: &system::PRUNE, act: system::prune },
     Command { names: &["system check"], syntax: &system::CHECK, act: system::check },
+    Command { names: &["events", "system events"], syntax: &events::SYNTAX, act: events::events },
     Command { names: &["version"], syntax: &system::VERSION, act: system::version },
 ];
 
@@ -66,8 +68,8 @@ const GROUPS: [&str; 3] = ["container", "image", "system"];
 
 #[rustfmt::skip]
 /// Commands of docker's, alone or after a group's name, that come with later capabilities.
-const LATER: [&str; 31] = [
-    "build", "builder", "buildx", "commit", "compose", "config", "context", "cp", "events", "export", "login", "logout", "manifest", "network", "node", "plugin", "port", "pull", "push", "rename", "save", "search", "secret", "service", "stack", "stats", "swarm", "top", "trust", "update", "volume",
+const LATER: [&str; 30] = [
+    "build", "builder", "buildx", "commit", "compose", "config", "context", "cp", "export", "login", "logout", "manifest", "network", "node", "plugin", "port", "pull", "push", "rename", "save", "search", "secret", "service", "stack", "stats", "swarm", "top", "trust", "update", "volume",
 ];
 
 /// What was typed of a command's name: a word, or two after a group's.

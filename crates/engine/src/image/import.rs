@@ -4,6 +4,7 @@ use super::intake::Intake;
 use super::{Source, digest_of};
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
+use crate::events::Event;
 use oci::change::Changes;
 use oci::{ContainerConfig, History, ImageConfig, ImageId, Platform, Reference};
 use store::NewImage;
@@ -57,9 +58,12 @@ impl Engine {
         let blobs = if intake.keeps_blobs() { vec![applied.digest] } else { Vec::new() };
         let bytes = image_config(&request, source, config, applied.diff_id).to_json();
         let id = ImageId(digest_of(&bytes));
+        let name = request.name.as_ref().map(Reference::familiar);
         let names = request.name.map(Reference::with_default_tag).into_iter().collect();
         let new = NewImage { id: id.clone(), config: bytes, layers: None, manifest: None, blobs, names };
-        self.store.put_image(&shared, new).map_err(from_store)?;
+        let image = self.store.put_image(&shared, new).map_err(from_store)?;
+        let tagged = name.map(|name| Event::of_image(&image, "tag", name));
+        self.report_all(tagged.into_iter().chain([Event::of_image(&image, "import", image.id())]));
         Ok(id)
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
+use crate::events::Event;
 use jiff::Timestamp;
 use oci::{ImageId, Reference};
-use store::{Image, ImageRemoval, RemovedImage, Tag};
+use store::{Image, ImageRemoval, Removed, RemovedImage, Tag};
 
 /// One line of a list: an image under one of its names.
 #[derive(Debug, Clone)]
@@ -141,13 +142,24 @@ impl Engine {
         }
         let _shared = self.store.share().map_err(from_store)?;
         let image = self.store.resolve(image).map_err(from_store)?;
-        self.store.tag(image.id(), &name.with_default_tag()).map(drop).map_err(from_store)
+        let name = name.with_default_tag();
+        self.store.tag(image.id(), &name).map_err(from_store)?;
+        self.report(Event::of_image(&image, "tag", name.familiar()));
+        Ok(())
     }
 
     /// Removes a name of an image, and with the last name the image.
     pub fn remove_image(&self, text: &str, force: bool) -> Result<RemovedImage> {
         self.bury()?;
-        self.store.remove_image(text, ImageRemoval { force }).map_err(from_store)
+        let image = self.store.resolve(text).map_err(from_store)?;
+        let done = self.store.remove_image(text, ImageRemoval { force }).map_err(from_store)?;
+        let event = |action| Event::of_image(&image, action, image.id());
+        self.report_all(done.removed.iter().filter_map(|removed| match removed {
+            Removed::Untagged(_) => Some(event("untag")),
+            Removed::Deleted(_) => Some(event("delete")),
+            Removed::DeletedLayer(_) => None,
+        }));
+        Ok(done)
     }
 
     /// An image by name, id or beginning of an id.

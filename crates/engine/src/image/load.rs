@@ -5,6 +5,7 @@ use super::intake::Intake;
 use super::{Source, digest_of};
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
+use crate::events::Event;
 use oci::archive::{ArchiveImage, Repositories, V1Image, config_from_v1};
 use oci::{
     Descriptor, DiffId, Digest, Document, ImageConfig, ImageId, Index, Manifest, Platform, Reference, RootFs,
@@ -109,7 +110,8 @@ impl Intake<'_> {
             blobs,
             names: found.names,
         };
-        self.store.put_image(self.shared, new).map_err(from_store)?;
+        let image = self.store.put_image(self.shared, new).map_err(from_store)?;
+        self.engine.report(Event::of_image(&image, "load", image.id()));
         Ok(Loaded { id, names })
     }
 

@@ -3,6 +3,7 @@
 use crate::Engine;
 use crate::compose::{self, User};
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
+use crate::events::Event as Happened;
 use crate::request::{RunRequest, Stream, StreamsRequest};
 use crate::rootfs::LARGEST;
 use crate::run::{HostStreams, Signals, attend, from_compose, parsed, size_of, wire};
@@ -83,11 +84,40 @@ impl Engine {
         let enter = Enter { target: target.as_fd(), stdio, cgroup: group.as_ref(), kept: 0 };
         let mut entered = plan.enter(enter).map_err(from_runtime)?;
         entered.warnings().iter().for_each(|warning| warn(warning));
+        let told = Told::new(self, &container, exec);
         if exec.detach {
             return await_program(&mut entered).map(|()| 0);
         }
-        let (exited, failure) = attend(entered, &exec.streams, host, ends, &signals, warn)?;
-        failure.map_or(Ok(exited.status.code()), Err)
+        let (exited, failure) = attend(entered, &exec.streams, host, ends, &signals, &mut || {}, warn)?;
+        let code = failure.as_ref().map_or(exited.status.code(), crate::exit_code);
+        told.died(code);
+        failure.map_or(Ok(code), Err)
+    }
+}
+
+/// What is told of it: docker's `exec_create`, `exec_start`, `exec_die`.
+struct Told<'a> {
+    engine: &'a Engine,
+    container: &'a Container,
+    id: String,
+}
+
+impl<'a> Told<'a> {
+    fn new(engine: &'a Engine, container: &'a Container, exec: &ExecRequest) -> Self {
+        let id = store::ContainerId::random().map_or_else(|_| String::new(), |id| id.to_string());
+        let told = Self { engine, container, id };
+        let command = exec.command.join(" ");
+        let event = |action: &str| told.event(format!("{action}: {command}"));
+        engine.report_all([event("exec_create"), event("exec_start")]);
+        told
+    }
+
+    fn event(&self, action: String) -> Happened {
+        Happened::of(&self.container.record, action).with("execID", &self.id)
+    }
+
+    fn died(&self, code: i32) {
+        self.engine.report(self.event("exec_die".into()).with("exitCode", code));
     }
 }
 

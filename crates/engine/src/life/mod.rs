@@ -101,6 +101,7 @@ impl Engine {
         let request: RunRequest = parsed(container.record.request.as_deref(), &container.record.name)?;
         let how = Attaching { input: input && request.streams.interactive, ..how.clone() };
         let signals = Signals::block()?;
+        self.report(self.event_of(&container, "attach"));
         let mut ours = None;
         self.begin(&container.record.id, &request, warn, |request| {
             let (socket, theirs) = pair()?;
@@ -112,6 +113,7 @@ impl Engine {
         let socket = ours.or_err(Kind::Conflict, || "the container was started by somebody else".into())?;
         let line = Line { socket, tty: request.streams.tty };
         line.converse(&how, host, &signals, &|signal| self.pass_signal(&container.record.id, signal))
+            .inspect(|parted| self.told_parting(&container, parted))
     }
 
     /// The caller's streams at a container that runs.
@@ -137,7 +139,15 @@ impl Engine {
         let signals = Signals::block()?;
         let socket = wire::knock(container.dir()).map_err(|errno| no_monitor(&container, errno))?;
         let line = Line::greet(socket, &how)?;
+        self.report(self.event_of(&container, "attach"));
         line.converse(&how, host, &signals, &|signal| self.pass_signal(&container.record.id, signal))
+            .inspect(|parted| self.told_parting(&container, parted))
+    }
+
+    fn told_parting(&self, container: &Container, parted: &Parted) {
+        if matches!(parted, Parted::Detached) {
+            self.report(self.event_of(container, "detach"));
+        }
     }
 
     fn begin(
@@ -192,7 +202,7 @@ fn live(mut ready: Ready<'_>, streams: &StreamsRequest, first: First, mut word: 
             return word.failed(ended);
         }
     };
-    let over = Monitor::new(running, wiring, word).attend();
+    let over = Monitor::new(running, wiring, word).attend(&mut || ready.begun());
     let _ = wire::close_door(ready.held().dir());
     let Ok(Over { exited, failure, lost, guests, word }) = over else { return };
     let lived = ready.finish(exited, failure, lost);

@@ -135,21 +135,21 @@ impl Monitor {
         }
     }
 
-    /// Runs until the container has ended and its output is through.
-    pub(crate) fn attend(mut self) -> Result<Over> {
-        while !self.turn()? {}
+    /// Runs until the container has ended and its output is through; `begun` is called when its program runs.
+    pub(crate) fn attend(mut self, begun: &mut dyn FnMut()) -> Result<Over> {
+        while !self.turn(begun)? {}
         let Self { running, failure, lost, guests, word, .. } = self;
         let exited = running.wait().map_err(from_runtime)?;
         Ok(Over { exited, failure, lost, guests, word })
     }
 
-    fn turn(&mut self) -> Result<bool> {
+    fn turn(&mut self, begun: &mut dyn FnMut()) -> Result<bool> {
         let (ready, ended) = self.wait()?;
         let mut idle = true;
         for what in ready {
             match what {
                 Awaited::End => {}
-                Awaited::Child => self.hear_child()?,
+                Awaited::Child => self.hear_child(begun)?,
                 Awaited::Door => self.let_in()?,
                 Awaited::Output => self.pass(Stream::Stdout)?,
                 Awaited::Error => self.pass(Stream::Stderr)?,
@@ -193,10 +193,13 @@ impl Monitor {
 const GONE: u8 = u8::MAX;
 
 impl Monitor {
-    fn hear_child(&mut self) -> Result<()> {
+    fn hear_child(&mut self, begun: &mut dyn FnMut()) -> Result<()> {
         match self.running.event().map_err(from_runtime)? {
             Event::Executed => {
                 let pid = self.running.pid().as_raw_nonzero().get();
+                if self.failure.is_none() {
+                    begun();
+                }
                 let word = self.word.take_if(|_| self.failure.is_none());
                 word.into_iter().for_each(|word| word.runs(pid));
             }

@@ -37,11 +37,12 @@ impl Engine {
         let timeout = how.timeout.or(own.timeout).unwrap_or(PATIENCE);
         let Some(life) = Living::of(&running)? else { return Ok(()) };
         self.thaw(&running)?;
-        life.send(signal)?;
+        self.signal(&container, &life, signal)?;
         if !life.ends_within(timeout)? {
-            life.send(Signal::KILL.as_raw())?;
+            self.signal(&container, &life, Signal::KILL.as_raw())?;
             life.ends_within(-1)?;
         }
+        self.report(self.event_of(&container, "stop"));
         Ok(())
     }
 
@@ -50,26 +51,43 @@ impl Engine {
         let (container, running) = self.running_one(text)?;
         let life = Living::of(&running)?.ok_or_else(|| not_running(&container))?;
         // As docker: who reads the list next sees it gone.
-        if signal == Signal::KILL.as_raw() { self.finish_off(&life, &running) } else { life.send(signal) }
+        match signal == Signal::KILL.as_raw() {
+            true => self.finish_off(&container, &life, &running),
+            false => self.signal(&container, &life, signal),
+        }
     }
 
     /// Kills a container and waits until its monitor is through with it. Of one that is being started there is
     /// nothing to end yet.
-    pub(crate) fn end(&self, running: &Running) -> Result<()> {
+    pub(crate) fn end(&self, container: &Container, running: &Running) -> Result<()> {
         let life = if running.pid.is_some() { Living::of(running)? } else { None };
-        life.map_or(Ok(()), |life| self.finish_off(&life, running))
+        life.map_or(Ok(()), |life| self.finish_off(container, &life, running))
     }
 
-    fn finish_off(&self, life: &Living, running: &Running) -> Result<()> {
+    fn finish_off(&self, container: &Container, life: &Living, running: &Running) -> Result<()> {
         self.thaw(running)?;
-        life.send(Signal::KILL.as_raw())?;
+        self.signal(container, life, Signal::KILL.as_raw())?;
         life.ends_within(PATIENCE).map(drop)
+    }
+
+    fn signal(&self, container: &Container, life: &Living, signal: i32) -> Result<()> {
+        // First, for what it leads to is told by another process.
+        self.report(self.event_of(container, "kill").with("signal", signal));
+        life.send(signal)
     }
 
     /// Stops a container if it runs, and starts it.
     pub fn restart(&self, text: &str, how: StopRequest, warn: &mut dyn FnMut(&str)) -> Result<()> {
         self.stop(text, how)?;
-        self.start(text, warn)
+        self.start_over(text, warn)
+    }
+
+    /// Starts a container that was stopped to be started again.
+    pub fn start_over(&self, text: &str, warn: &mut dyn FnMut(&str)) -> Result<()> {
+        self.start(text, warn)?;
+        let container = self.store.container(text).map_err(from_store)?;
+        self.report(self.event_of(&container, "restart"));
+        Ok(())
     }
 
     /// Waits for a container's end; its exit code.
@@ -105,7 +123,9 @@ impl Engine {
             let what = format!("container {} is already paused", container.record.id);
             return Err(Error::new(Kind::Conflict, what));
         }
-        group.freeze().or_err(Kind::Failed, || format!("pause container `{}`", container.record.name))
+        group.freeze().or_err(Kind::Failed, || format!("pause container `{}`", container.record.name))?;
+        self.report(self.event_of(&container, "pause"));
+        Ok(())
     }
 
     /// Lets them go on.
@@ -116,7 +136,9 @@ impl Engine {
             let what = format!("container {} is not paused", container.record.id);
             return Err(Error::new(Kind::Conflict, what));
         }
-        group.thaw().or_err(Kind::Failed, || format!("unpause container `{}`", container.record.name))
+        group.thaw().or_err(Kind::Failed, || format!("unpause container `{}`", container.record.name))?;
+        self.report(self.event_of(&container, "unpause"));
+        Ok(())
     }
 
     /// Are its processes frozen?
@@ -127,7 +149,8 @@ impl Engine {
 
     pub(super) fn pass_signal(&self, id: &ContainerId, signal: i32) -> Result<()> {
         let Some(running) = self.store.slot_of(id).map_err(from_store)? else { return Ok(()) };
-        Living::of(&running)?.map_or(Ok(()), |life| life.send(signal))
+        let container = self.store.container(&id.to_string()).map_err(from_store)?;
+        Living::of(&running)?.map_or(Ok(()), |life| self.signal(&container, &life, signal))
     }
 
     /// A container that runs, or the error that it does not.

@@ -127,6 +127,7 @@ impl Engine {
         let signals = Signals::block()?;
         keep_capabilities()?;
         let mut ready = decided.make(request)?;
+        ready.note("attach");
         write_note(request.cidfile.as_deref(), &ready.id(), "container ID")?;
         ready.warnings.iter().for_each(|warning| warn(warning));
         let (stdio, ends) = wire(&ready.plan, &request.streams, size_of(&host.all()))?;
@@ -134,7 +135,8 @@ impl Engine {
         running.warnings().iter().for_each(|warning| warn(warning));
         write_note(request.pidfile.as_deref(), &running.pid().as_raw_nonzero(), "pid")?;
         sys::step!("engine.run.started");
-        let (exited, failure) = attend(running, &request.streams, host, ends, &signals, warn)?;
+        let begun = &mut || ready.begun();
+        let (exited, failure) = attend(running, &request.streams, host, ends, &signals, begun, warn)?;
         Ok(ready.finish(exited, failure, None)?)
     }
 

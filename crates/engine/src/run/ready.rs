@@ -4,6 +4,7 @@ use super::draft::{Base, Claimed, Draft};
 use super::{Ended, Outcome, Tried};
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
+use crate::events::Event;
 use crate::request::RunRequest;
 use fault::Context;
 use oci::{ContainerConfig, DiffId};
@@ -63,7 +64,8 @@ impl Engine {
         let parent = self.parent_of(&mut draft);
         let plan = Plan::new(&draft.spec).map_err(from_runtime)?;
         held.refresh(&draft.etc).map_err(from_store)?;
-        let made = Made { engine: self, held: Some(held), at_end: record.remove, undone: false };
+        let made =
+            Made { engine: self, held: Some(held), at_end: record.remove, undone: false, untold: Vec::new() };
         let Draft { slot, warnings, .. } = draft;
         Ok(Ready { engine: self, made, slot, plan, layers: record.layers, _parent: parent, warnings })
     }
@@ -92,7 +94,8 @@ impl<'a> Decided<'a> {
         let new = draft.new_container(&image, &config, request)?;
         let held = engine.store.create(&shared, new).map_err(from_store)?;
         drop(shared);
-        let made = Made { engine, held: Some(held), at_end: request.remove, undone: true };
+        let untold = vec![Event::of(&held.record, "create")];
+        let made = Made { engine, held: Some(held), at_end: request.remove, undone: true, untold };
         sys::step!("engine.run.created");
         let Draft { slot, warnings, .. } = draft;
         Ok(Ready { engine, made, slot, plan, layers: image.record.layers, _parent: parent, warnings })
@@ -119,6 +122,18 @@ impl Ready<'_> {
         Ok(running)
     }
 
+    /// Remembers something to be told when the program runs.
+    pub(crate) fn note(&mut self, action: &str) {
+        let event = Event::of(&self.made.held().record, action);
+        self.made.untold.push(event);
+    }
+
+    /// The program runs.
+    pub(crate) fn begun(&mut self) {
+        self.note("start");
+        self.made.tell();
+    }
+
     /// The image's layers over the skeleton, under the container's own directories.
     fn overlay(&self) -> Result<Overlay> {
         let held = self.made.held();
@@ -138,6 +153,7 @@ impl Ready<'_> {
     /// A container that was made stays, as it is.
     pub(crate) fn keep(mut self) -> Result<ContainerId> {
         let id = self.id();
+        self.made.tell();
         drop(self.made.held.take());
         self.slot.release()?;
         Ok(id)
@@ -145,6 +161,7 @@ impl Ready<'_> {
 
     /// Another process has it now.
     pub(crate) fn leave(mut self) {
+        self.made.untold.clear();
         drop(self.made.held.take());
         self.slot.leave();
         std::mem::forget(self._parent.take());
@@ -168,8 +185,12 @@ impl Ready<'_> {
             error: failure.as_ref().or(lost.as_ref()).map(ToString::to_string),
         };
         sys::step!("engine.run.exited");
+        if failure.is_none() {
+            self.made.end(&exit);
+        }
         if !self.made.at_end {
             self.made.held().record_exit(&exit).map_err(from_store)?;
+            self.made.tell();
         }
         exited.clean_up().map_err(from_runtime)?;
         sys::step!("engine.run.cleaned");
@@ -202,11 +223,24 @@ struct Made<'a> {
     at_end: bool,
     /// It is new, and goes if nothing comes of it.
     undone: bool,
+    /// What happened to it and is told together with what comes.
+    untold: Vec<Event>,
 }
 
 impl Made<'_> {
     fn held(&self) -> &Held {
         self.held.as_ref().expect("taken only by value")
+    }
+
+    fn tell(&mut self) {
+        self.engine.report_all(std::mem::take(&mut self.untold));
+    }
+
+    fn end(&mut self, exit: &Exit) {
+        let event = |action| self.engine.event_of(self.held(), action);
+        let oom = exit.oom.then(|| event("oom"));
+        let events: Vec<_> = oom.into_iter().chain([event("die").ended(exit)]).collect();
+        self.untold.extend(events);
     }
 
     /// The end: removed with `--rm`, kept otherwise.
@@ -215,8 +249,9 @@ impl Made<'_> {
         if self.at_end { self.remove(held) } else { Ok(()) }
     }
 
-    fn remove(&self, held: Option<Held>) -> Result<()> {
-        held.map_or(Ok(()), |held| self.engine.discard(held))
+    fn remove(&mut self, held: Option<Held>) -> Result<()> {
+        let untold = std::mem::take(&mut self.untold);
+        held.map_or(Ok(()), |held| self.engine.discard_after(untold, held).map(drop))
     }
 }
 

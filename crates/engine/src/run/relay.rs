@@ -82,6 +82,7 @@ pub(crate) fn attend(
     host: HostStreams<'_>,
     ends: Ends,
     signals: &Signals,
+    begun: &mut dyn FnMut(),
     warn: &mut dyn FnMut(&str),
 ) -> Result<(Exited, Option<Error>)> {
     let mut relay = Relay {
@@ -89,6 +90,7 @@ pub(crate) fn attend(
         request,
         host,
         signals,
+        begun,
         warn,
         input: ends.input.map(|to| Pump::new(host.input, to, true)),
         output: ends.output.map(|from| Pump::new(from, host.output, false)),
@@ -110,6 +112,8 @@ struct Relay<'a> {
     request: &'a StreamsRequest,
     host: HostStreams<'a>,
     signals: &'a Signals,
+    /// Called when the program runs.
+    begun: &'a mut dyn FnMut(),
     warn: &'a mut dyn FnMut(&str),
     input: Option<Pump<BorrowedFd<'a>, OwnedFd>>,
     output: Option<Pump<OwnedFd, BorrowedFd<'a>>>,
@@ -172,7 +176,9 @@ impl Relay<'_> {
     fn hear_child(&mut self) -> Result<()> {
         match self.running.event().map_err(from_runtime)? {
             // No profile of docker's names a listener, and without one the plan takes none that notifies.
-            Event::Executed | Event::Prepared | Event::Ready | Event::Listener(_) => {}
+            Event::Prepared | Event::Ready | Event::Listener(_) => {}
+            Event::Executed if self.failure.is_none() => (self.begun)(),
+            Event::Executed => {}
             Event::Failed(error) => self.failure = Some(from_runtime(error)),
             Event::Terminal(master) => self.take_terminal(master)?,
         }

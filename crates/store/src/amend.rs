@@ -1,0 +1,81 @@
+//! Records that change while their containers live: another name, other limits.
+//!
+//! ```text
+//! amend    container.json.new ──rename──▶ container.json
+//! rename   names/NEW; then as above; then names/OLD goes
+//! ```
+//!
+//! Whoever holds the container, its monitor, has read its record before: what may have changed is asked for with
+//! [`Store::name_now`]. Changes are made under the exclusive lock of `names/`, so that there is one at a time, and
+//! none of a container that is being removed.
+
+use crate::container::{Container, Record};
+use crate::disk;
+use crate::error::{At, Result, absent};
+use crate::id::Name;
+use crate::root::Store;
+use rustix::fd::AsFd;
+use rustix::fs::{FlockOperation, fsync, renameat};
+
+impl Store {
+    /// Changes a container's record, whoever holds it; what it is from then on.
+    pub fn amend<E: From<crate::Error>>(
+        &self,
+        container: &Container,
+        change: impl FnOnce(&mut Record) -> std::result::Result<(), E>,
+    ) -> std::result::Result<Record, E> {
+        let _names = self.lock_names(FlockOperation::LockExclusive)?;
+        let mut record = self.record_now(container)?;
+        change(&mut record)?;
+        self.put_record(container, &record)?;
+        Ok(record)
+    }
+
+    /// Gives a container another name. What it was called before.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NameTaken`] by another.
+    pub fn rename(&self, container: &Container, name: &Name) -> Result<Name> {
+        let names = self.lock_names(FlockOperation::LockExclusive)?;
+        let mut record = self.record_now(container)?;
+        let taken = self.take_name_locked(names, name, &container.key)?;
+        sys::step!("store.rename.taken");
+        let old = std::mem::replace(&mut record.name, name.clone());
+        self.put_record(container, &record)?;
+        sys::step!("store.rename.record");
+        self.drop_name(taken.names(), old.as_str(), &container.key)
+            .at(|| format!("remove the name `{old}`"))?;
+        taken.keep();
+        disk::sync_dir(self.root(), "names").at(|| "flush `names`".into())?;
+        Ok(old)
+    }
+
+    /// What a container is called now. Its record was read when it was found, or made.
+    pub fn name_now(&self, container: &Container) -> Name {
+        let name = &container.record.name;
+        if self.key_of_name(name).is_ok_and(|key| key == container.key) {
+            return name.clone();
+        }
+        self.record_now(container).map_or_else(|_| name.clone(), |record| record.name)
+    }
+
+    /// Its record as it is now, unless it was removed.
+    fn record_now(&self, container: &Container) -> Result<Record> {
+        let what = || format!("look at container `{}`", container.record.name);
+        let record: Option<Record> = disk::read_record(&container.dir, "container.json")?;
+        let is_there = disk::is_at(&container.dir, self.root(), &container.path()).at(what)?;
+        let record = record.filter(|record| is_there && record.id == container.record.id);
+        record.ok_or_else(|| absent(format!("no such container: {}", container.record.id)))
+    }
+
+    fn put_record(&self, container: &Container, record: &Record) -> Result<()> {
+        let what = || format!("write the record of container `{}`", record.name);
+        let (dir, durable) = (container.dir.as_fd(), !record.remove);
+        disk::unlink(dir, "container.json.new").at(what)?;
+        disk::write_new(dir, "container.json.new", &disk::to_json(record)?, durable).at(what)?;
+        sys::step!("store.amend.write");
+        renameat(dir, "container.json.new", dir, "container.json").at(what)?;
+        sys::step!("store.amend.rename");
+        if durable { fsync(dir).at(what) } else { Ok(()) }
+    }
+}
