@@ -127,12 +127,17 @@ fn text(value: Option<&Value>) -> String {
     }
 }
 
-/// As Go's tabwriter under docker: columns three spaces apart and ten wide at least, nothing behind the last.
+/// As Go's tabwriter under docker's lists.
 fn align(rows: Vec<Vec<String>>) -> String {
+    tabulate(&rows, 10)
+}
+
+/// As Go's tabwriter: columns three spaces apart and so wide at least, nothing behind the last.
+pub(crate) fn tabulate(rows: &[Vec<String>], least: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count() + 3).max().unwrap_or(0).max(10)
+        cells.map(|cell| cell.chars().count() + 3).max().unwrap_or(0).max(least)
     };
     let widths: Vec<_> = (0..columns).map(width).collect();
     let line = |row: &Vec<String>| {

@@ -27,10 +27,13 @@ pub mod life;
 mod merged;
 mod probe;
 pub mod prune;
+mod rename;
 pub mod request;
 mod rootfs;
 pub mod run;
 pub mod system;
+pub mod top;
+pub mod update;
 
 pub use error::{Error, Kind, Result};
 

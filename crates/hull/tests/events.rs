@@ -16,8 +16,8 @@ fn told(sandbox: &Sandbox, filters: &[&str]) -> Vec<String> {
 }
 
 /// Type and action of a line: what stands before the id.
-fn what(line: &String) -> String {
-    let line = line.split(" (").next().unwrap_or_default();
+fn what(line: impl AsRef<str>) -> String {
+    let line = line.as_ref().split(" (").next().unwrap_or_default();
     line.rsplit_once(' ').map_or(line, |(what, _)| what).to_owned()
 }
 

@@ -43,8 +43,9 @@ const RUN: Journey = (&["run", "--name", "kept", "bb", "true"], NOTHING);
 const RM: Journey = (&["rm", "old"], NOTHING);
 const RMI: Journey = (&["rmi", "gone"], NOTHING);
 const TAG: Journey = (&["tag", "bb", "gone"], NOTHING);
+const RENAME: Journey = (&["rename", "old", "older"], NOTHING);
 const HELLO: Journey = (&["run", "--rm", "hello"], NOTHING);
-const ALL: [Journey; 9] = [IMPORT, LOAD, RUN_RM, RUN_RM_CLEAN, RUN, RM, RMI, TAG, HELLO];
+const ALL: [Journey; 10] = [IMPORT, LOAD, RUN_RM, RUN_RM_CLEAN, RUN, RM, RMI, TAG, RENAME, HELLO];
 
 /// Two images and a container that were acknowledged.
 fn furnished() -> Sandbox {
@@ -132,6 +133,11 @@ fn run_rm_of_a_clean_container_killed_at_every_step() {
 #[test]
 fn run_killed_at_every_step() {
     kill_at_every_step(RUN);
+}
+
+#[test]
+fn rename_killed_at_every_step() {
+    kill_at_every_step(RENAME);
 }
 
 /// Whoever comes to the step, the command or the monitor that it left: what is there afterwards can be seen and removed.

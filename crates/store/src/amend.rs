@@ -14,21 +14,14 @@ use crate::disk;
 use crate::error::{At, Result, absent};
 use crate::id::Name;
 use crate::root::Store;
-use rustix::fd::AsFd;
+use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, fsync, renameat};
 
 impl Store {
-    /// Changes a container's record, whoever holds it; what it is from then on.
-    pub fn amend<E: From<crate::Error>>(
-        &self,
-        container: &Container,
-        change: impl FnOnce(&mut Record) -> std::result::Result<(), E>,
-    ) -> std::result::Result<Record, E> {
-        let _names = self.lock_names(FlockOperation::LockExclusive)?;
-        let mut record = self.record_now(container)?;
-        change(&mut record)?;
-        self.put_record(container, &record)?;
-        Ok(record)
+    /// Begins to change a container's record, whoever holds it. Until it is done or dropped nobody else changes one.
+    pub fn amend<'a>(&self, container: &'a Container) -> Result<Change<'a>> {
+        let names = self.lock_names(FlockOperation::LockExclusive)?;
+        Ok(Change { record: self.record_now(container)?, container, names })
     }
 
     /// Gives a container another name. What it was called before.
@@ -36,12 +29,11 @@ impl Store {
     /// # Errors
     /// [`crate::Kind::NameTaken`] by another.
     pub fn rename(&self, container: &Container, name: &Name) -> Result<Name> {
-        let names = self.lock_names(FlockOperation::LockExclusive)?;
-        let mut record = self.record_now(container)?;
+        let Change { mut record, names, .. } = self.amend(container)?;
         let taken = self.take_name_locked(names, name, &container.key)?;
         sys::step!("store.rename.taken");
         let old = std::mem::replace(&mut record.name, name.clone());
-        self.put_record(container, &record)?;
+        write_draft(container, &record).and_then(|()| show_draft(container, &record))?;
         sys::step!("store.rename.record");
         self.drop_name(taken.names(), old.as_str(), &container.key)
             .at(|| format!("remove the name `{old}`"))?;
@@ -67,15 +59,49 @@ impl Store {
         let record = record.filter(|record| is_there && record.id == container.record.id);
         record.ok_or_else(|| absent(format!("no such container: {}", container.record.id)))
     }
+}
 
-    fn put_record(&self, container: &Container, record: &Record) -> Result<()> {
-        let what = || format!("write the record of container `{}`", record.name);
-        let (dir, durable) = (container.dir.as_fd(), !record.remove);
-        disk::unlink(dir, "container.json.new").at(what)?;
-        disk::write_new(dir, "container.json.new", &disk::to_json(record)?, durable).at(what)?;
-        sys::step!("store.amend.write");
-        renameat(dir, "container.json.new", dir, "container.json").at(what)?;
-        sys::step!("store.amend.rename");
-        if durable { fsync(dir).at(what) } else { Ok(()) }
+/// A record that is being changed.
+#[derive(Debug)]
+pub struct Change<'a> {
+    /// As it is, and then as it is to be.
+    pub record: Record,
+    container: &'a Container,
+    names: OwnedFd,
+}
+
+/// A changed record that is on the disk and not yet the container's.
+#[derive(Debug)]
+pub struct Drafted<'a>(Change<'a>);
+
+impl<'a> Change<'a> {
+    /// Writes it: what is left to do needs no room.
+    pub fn draft(self) -> Result<Drafted<'a>> {
+        write_draft(self.container, &self.record)?;
+        Ok(Drafted(self))
     }
+}
+
+impl Drafted<'_> {
+    /// Makes it the container's.
+    pub fn commit(self) -> Result<()> {
+        let Change { record, container, .. } = &self.0;
+        show_draft(container, record)
+    }
+}
+
+fn write_draft(container: &Container, record: &Record) -> Result<()> {
+    let what = || format!("write the record of container `{}`", record.name);
+    disk::unlink(&container.dir, "container.json.new").at(what)?;
+    disk::write_new(&container.dir, "container.json.new", &disk::to_json(record)?, !record.remove)
+        .at(what)?;
+    sys::step!("store.amend.write");
+    Ok(())
+}
+
+fn show_draft(container: &Container, record: &Record) -> Result<()> {
+    let what = || format!("write the record of container `{}`", record.name);
+    renameat(&container.dir, "container.json.new", &container.dir, "container.json").at(what)?;
+    sys::step!("store.amend.rename");
+    if record.remove { Ok(()) } else { fsync(&container.dir).at(what) }
 }

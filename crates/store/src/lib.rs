@@ -89,6 +89,7 @@ mod trash;
 mod usage;
 mod words;
 
+pub use amend::{Change, Drafted};
 pub use blob::BlobDraft;
 pub use check::Finding;
 pub use collect::Collected;

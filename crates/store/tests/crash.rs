@@ -35,6 +35,10 @@ fn journey(root: &str) {
     std::fs::create_dir(work).unwrap();
     store.remove(short).unwrap();
     store.empty_trash().unwrap();
+    let moving = create(&store, Some(&image), "moving", true);
+    assert_eq!(store.rename(&moving, &"moved".parse().unwrap()).unwrap().as_str(), "moving");
+    assert_eq!(store.name_now(&moving).as_str(), "moved");
+    store.remove(moving).unwrap();
     let dead = store.claim(running(ContainerId::random().unwrap()), &[]).unwrap();
     drop(dead);
     store.dead_slots().unwrap().into_iter().for_each(|slot| slot.release().unwrap());

@@ -21,7 +21,7 @@ pub(super) const SYNTAX: Syntax = Syntax {
         value("since", "TIME", "What happened from a time on, too, or a while back: 10m"),
         value("until", "TIME", "Only up to a time"),
     ],
-    examples: &["hull events --since 1h --filter event=die --format '{{.Actor.Attributes.name}}'"],
+    examples: &["hull events --since 1h --filter event=die --format '{{.Actor.ID}}'"],
     words: (0, 0),
     stops: false,
 };

@@ -1,10 +1,12 @@
 //! One file for each group of commands: its syntax, and what it does.
 
+mod change;
 mod container;
 mod df;
 mod events;
 mod image;
 mod life;
+mod look;
 mod overview;
 mod prune;
 mod ps;
@@ -41,6 +43,10 @@ const COMMANDS: &[Command] = &[
     Command { names: &["attach", "container attach"], syntax: &life::ATTACH, act: life::attach },
     Command { names: &["exec", "container exec"], syntax: &life::EXEC, act: life::exec },
     Command { names: &["logs", "container logs"], syntax: &life::LOGS, act: life::logs },
+    Command { names: &["rename", "container rename"], syntax: &change::RENAME, act: change::rename },
+    Command { names: &["update", "container update"], syntax: &change::UPDATE, act: change::update },
+    Command { names: &["top", "container top"], syntax: &look::TOP, act: look::top },
+    Command { names: &["port", "container port"], syntax: &look::PORT, act: look::port },
     Command { names: &["ps", "container ls", "container list", "container ps"], syntax: &ps::LIST, act: ps::list },
     Command { names: &["rm", "container rm", "container remove"], syntax: &container::REMOVE, act: container::remove },
     Command { names: &["diff", "container diff"], syntax: &container::DIFF, act: container::diff },
@@ -68,8 +74,8 @@ const GROUPS: [&str; 3] = ["container", "image", "system"];
 
 #[rustfmt::skip]
 /// Commands of docker's, alone or after a group's name, that come with later capabilities.
-const LATER: [&str; 30] = [
-    "build", "builder", "buildx", "commit", "compose", "config", "context", "cp", "export", "login", "logout", "manifest", "network", "node", "plugin", "port", "pull", "push", "rename", "save", "search", "secret", "service", "stack", "stats", "swarm", "top", "trust", "update", "volume",
+const LATER: [&str; 25] = [
+    "build", "builder", "buildx", "commit", "compose", "config", "context", "cp", "export", "login", "logout", "manifest", "network", "node", "plugin", "pull", "push", "save", "search", "secret", "service", "stack", "swarm", "trust", "volume",
 ];
 
 /// What was typed of a command's name: a word, or two after a group's.

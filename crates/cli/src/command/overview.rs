@@ -16,8 +16,10 @@ Containers:
   hull exec                 one more process in it
   hull attach, wait         share its streams; hear its end
   hull logs                 what it wrote
+  hull top                  its processes
   hull ps                   list containers
   hull inspect              everything about a container or an image, as JSON
+  hull rename, update       another name, other limits
   hull diff                 what a container changed in its files
   hull rm                   remove containers
   hull container prune      remove all containers that have ended
@@ -34,6 +36,7 @@ Images:
 
 Host:
   hull system info          what this host can isolate
+  hull events               what happens, as it happens
   hull system df            what is kept, to the byte
   hull system prune         remove what nobody uses
   hull system check         look for what a crash left, and mend it

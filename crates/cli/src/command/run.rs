@@ -238,7 +238,7 @@ fn isolation(typed: &Typed) -> Read<IsolationRequest> {
     Ok(isolation)
 }
 
-fn limits(typed: &Typed) -> Read<LimitsRequest> {
+pub(super) fn limits(typed: &Typed) -> Read<LimitsRequest> {
     Ok(LimitsRequest {
         memory: typed.parsed("memory", request::size)?,
         memory_swap: typed.parsed("memory-swap", request::size_or_unlimited)?,

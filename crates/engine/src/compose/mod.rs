@@ -25,6 +25,7 @@ mod process;
 mod resources;
 mod security;
 mod sysctl;
+mod update;
 mod user;
 
 pub use etc::{hostname_file, hosts_file, resolv_file};
@@ -34,6 +35,7 @@ pub use host::{Host, LiveHost, Node, SourceMount};
 pub use ids::{IdMaps, mapping};
 pub use process::{hostname, set as set_variable};
 pub use security::{Selinux, sets as all_capabilities};
+pub use update::update;
 pub use user::{User, resolve_user};
 
 use crate::request::{Network, RunRequest, UserNamespace};

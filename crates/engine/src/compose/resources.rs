@@ -1,6 +1,6 @@
 //! Limits: from flags to the runtime-spec, with docker's checks and words.
 
-use super::{Error, Facts, Kind, Node, Result, devices, invalid};
+use super::{Error, Facts, Host, Kind, Node, Result, devices, invalid};
 use crate::request::{LimitsRequest, RunRequest};
 use oci::runtime::{
     LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxPids, LinuxResources, LinuxThrottleDevice,
@@ -25,14 +25,14 @@ pub(super) fn resources(
     let limits = &request.limits;
     let mut resources = LinuxResources::default();
     resources.set_devices(Some(devices::rules(request, facts)?));
-    resources.set_memory(memory(limits, warnings)?).set_cpu(cpu(limits, facts)?);
-    resources.set_block_io(block_io(limits, facts)?);
+    resources.set_memory(memory(limits, warnings)?).set_cpu(cpu(limits, facts.host)?);
+    resources.set_block_io(block_io(limits, facts.host)?);
     resources.set_pids(pids(limits)?);
     Ok(resources)
 }
 
 /// 0 and -1 are no limit, and a new group has none.
-fn pids(limits: &LimitsRequest) -> Result<Option<LinuxPids>> {
+pub(super) fn pids(limits: &LimitsRequest) -> Result<Option<LinuxPids>> {
     let Some(most) = limits.pids.filter(|most| *most > 0) else { return Ok(None) };
     if most > PIDS_MAX {
         return invalid(format!("the maximum allowed pids-limit is {PIDS_MAX}, requested: {most}"));
@@ -42,7 +42,7 @@ fn pids(limits: &LimitsRequest) -> Result<Option<LinuxPids>> {
     Ok(Some(pids))
 }
 
-fn memory(limits: &LimitsRequest, warnings: &mut Vec<String>) -> Result<Option<LinuxMemory>> {
+pub(super) fn memory(limits: &LimitsRequest, warnings: &mut Vec<String>) -> Result<Option<LinuxMemory>> {
     check_memory(limits)?;
     let amount = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     let limit = limits.memory.filter(|bytes| *bytes > 0).map(amount);
@@ -90,8 +90,8 @@ fn check_memory(limits: &LimitsRequest) -> Result<()> {
     invalid(words)
 }
 
-fn cpu(limits: &LimitsRequest, facts: &Facts<'_>) -> Result<Option<LinuxCpu>> {
-    check_cpu(limits, facts)?;
+pub(super) fn cpu(limits: &LimitsRequest, host: &dyn Host) -> Result<Option<LinuxCpu>> {
+    check_cpu(limits, host)?;
     let mut cpu = LinuxCpu::default();
     cpu.set_shares(limits.cpu_shares.filter(|shares| *shares > 0));
     cpu.set_period(limits.cpu_period.filter(|period| *period > 0));
@@ -107,7 +107,7 @@ fn cpu(limits: &LimitsRequest, facts: &Facts<'_>) -> Result<Option<LinuxCpu>> {
     Ok((cpu != LinuxCpu::default()).then_some(cpu))
 }
 
-fn check_cpu(limits: &LimitsRequest, facts: &Facts<'_>) -> Result<()> {
+fn check_cpu(limits: &LimitsRequest, host: &dyn Host) -> Result<()> {
     let nano = limits.nano_cpus.unwrap_or(0);
     let (period, quota) = (limits.cpu_period.unwrap_or(0), limits.cpu_quota.unwrap_or(0));
     if nano > 0 && period > 0 {
@@ -117,7 +117,7 @@ fn check_cpu(limits: &LimitsRequest, facts: &Facts<'_>) -> Result<()> {
         return invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
     }
     if nano > 0 {
-        check_number(nano, facts)?;
+        check_number(nano, host)?;
     }
     if period != 0 && !(1_000..=1_000_000).contains(&period) {
         return invalid(
@@ -128,11 +128,11 @@ fn check_cpu(limits: &LimitsRequest, facts: &Facts<'_>) -> Result<()> {
         return invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)");
     }
     check_shares(limits)?;
-    check_lists(limits, facts)
+    check_lists(limits, host)
 }
 
-fn check_number(nano: u64, facts: &Facts<'_>) -> Result<()> {
-    let number = facts.host.cpus().map_err(|cause| unknown("count the CPUs", cause))?;
+fn check_number(nano: u64, host: &dyn Host) -> Result<()> {
+    let number = host.cpus().map_err(|cause| unknown("count the CPUs", cause))?;
     match (CPUS_MIN..=u64::from(number) * 1_000_000_000).contains(&nano) {
         true => Ok(()),
         false => invalid(format!(
@@ -150,13 +150,13 @@ fn check_shares(limits: &LimitsRequest) -> Result<()> {
     }
 }
 
-fn check_lists(limits: &LimitsRequest, facts: &Facts<'_>) -> Result<()> {
+fn check_lists(limits: &LimitsRequest, host: &dyn Host) -> Result<()> {
     if let Some(asked) = limits.cpuset_cpus.as_deref().filter(|list| !list.is_empty()) {
-        let all = facts.host.cpu_list().map_err(|cause| unknown("list the CPUs", cause))?;
+        let all = host.cpu_list().map_err(|cause| unknown("list the CPUs", cause))?;
         check_list(asked, &all, "cpus", "CPUs")?;
     }
     if let Some(asked) = limits.cpuset_mems.as_deref().filter(|list| !list.is_empty()) {
-        let all = facts.host.memory_nodes().map_err(|cause| unknown("list the memory nodes", cause))?;
+        let all = host.memory_nodes().map_err(|cause| unknown("list the memory nodes", cause))?;
         check_list(asked, &all, "mems", "memory nodes")?;
     }
     Ok(())
@@ -186,29 +186,29 @@ fn ranges(list: &str) -> Option<Vec<(u32, u32)>> {
     list.split(',').map(range).collect()
 }
 
-fn block_io(limits: &LimitsRequest, facts: &Facts<'_>) -> Result<Option<LinuxBlockIo>> {
+pub(super) fn block_io(limits: &LimitsRequest, host: &dyn Host) -> Result<Option<LinuxBlockIo>> {
     let weight = limits.blkio_weight.filter(|weight| *weight > 0);
     if weight.is_some_and(|weight| !(10..=1000).contains(&weight)) {
         return invalid("Range of blkio weight is from 10 to 1000");
     }
     let mut io = LinuxBlockIo::default();
     io.set_weight(weight);
-    io.set_weight_device(each(&limits.blkio_weight_device, facts, weight_device)?);
-    io.set_throttle_read_bps_device(each(&limits.read_bps, facts, throttle)?);
-    io.set_throttle_write_bps_device(each(&limits.write_bps, facts, throttle)?);
-    io.set_throttle_read_iops_device(each(&limits.read_iops, facts, throttle)?);
-    io.set_throttle_write_iops_device(each(&limits.write_iops, facts, throttle)?);
+    io.set_weight_device(each(&limits.blkio_weight_device, host, weight_device)?);
+    io.set_throttle_read_bps_device(each(&limits.read_bps, host, throttle)?);
+    io.set_throttle_write_bps_device(each(&limits.write_bps, host, throttle)?);
+    io.set_throttle_read_iops_device(each(&limits.read_iops, host, throttle)?);
+    io.set_throttle_write_iops_device(each(&limits.write_iops, host, throttle)?);
     Ok((io != LinuxBlockIo::default()).then_some(io))
 }
 
 /// A limit per device, by its number; `None` when there is none.
 fn each<V: Copy, T>(
     limits: &[(PathBuf, V)],
-    facts: &Facts<'_>,
+    host: &dyn Host,
     limit: impl Fn(i64, i64, V) -> T,
 ) -> Result<Option<Vec<T>>> {
     let one = |(path, value): &(PathBuf, V)| {
-        let (major, minor) = block_device(path, facts)?;
+        let (major, minor) = block_device(path, host)?;
         Ok(limit(major, minor, *value))
     };
     let limits = limits.iter().map(one).collect::<Result<Vec<T>>>()?;
@@ -225,9 +225,9 @@ fn throttle(major: i64, minor: i64, rate: u64) -> LinuxThrottleDevice {
     device.build().unwrap_or_default() // likewise
 }
 
-fn block_device(path: &Path, facts: &Facts<'_>) -> Result<(i64, i64)> {
+fn block_device(path: &Path, host: &dyn Host) -> Result<(i64, i64)> {
     let what = || format!("stat {}", path.display());
-    match facts.host.node(path) {
+    match host.node(path) {
         Ok(Node::Device { kind: 'b', major, minor, .. }) => Ok((major.into(), minor.into())),
         Ok(_) => Err(Error::new(Kind::Invalid, what()).caused_by("not a block device")),
         Err(cause) => Err(Error::new(Kind::NotFound, what()).caused_by(cause)),

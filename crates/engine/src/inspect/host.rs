@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 const SHM_SIZE: u64 = 64 << 20;
 
 /// All of `HostConfig` but the two lists of paths, which the `Spec` has.
-pub(super) fn host_config(request: &RunRequest) -> Value {
+pub(crate) fn host_config(request: &RunRequest) -> Value {
     let mut host = Map::new();
     for part in [general(request), linux(request), resources(&request.limits), lists(request)] {
         host.extend(part.as_object().cloned().unwrap_or_default());

@@ -7,10 +7,13 @@
 
 mod config;
 mod host;
+
 mod mounts;
 mod words;
 
 pub(crate) use config::labels;
+
+pub(crate) use host::host_config;
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
@@ -28,7 +31,7 @@ use store::{Container, Record, State};
 pub(crate) fn details(request: &RunRequest, image: &ContainerConfig, hostname: &str) -> Value {
     json!({
         "Config": config::config(request, image, hostname),
-        "HostConfig": host::host_config(request),
+        "HostConfig": host_config(request),
         "Mounts": mounts::points(request),
     })
 }

@@ -154,14 +154,14 @@ impl Engine {
     }
 
     /// A container that runs, or the error that it does not.
-    pub(super) fn running_one(&self, text: &str) -> Result<(Container, Running)> {
+    pub(crate) fn running_one(&self, text: &str) -> Result<(Container, Running)> {
         match self.container(text)? {
             (container, State::Running(running)) => Ok((container, running)),
             (container, _) => Err(not_running(&container)),
         }
     }
 
-    pub(super) fn group_of(&self, running: &Running) -> Result<Option<cgroup::Cgroup>> {
+    pub(crate) fn group_of(&self, running: &Running) -> Result<Option<cgroup::Cgroup>> {
         let Some(path) = &running.cgroup else { return Ok(None) };
         self.cgroups.open(Path::new(path)).or_err(Kind::Failed, || "open the container's cgroup".into())
     }

@@ -231,7 +231,7 @@ impl Draft {
 }
 
 /// As a record keeps it.
-fn raw(value: &impl serde::Serialize) -> Result<Box<serde_json::value::RawValue>> {
+pub(crate) fn raw(value: &impl serde::Serialize) -> Result<Box<serde_json::value::RawValue>> {
     serde_json::value::to_raw_value(value).or_err(Kind::Failed, || "write a container's record".into())
 }
 

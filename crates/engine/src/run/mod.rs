@@ -17,7 +17,7 @@ mod streams;
 mod terminal;
 pub(crate) mod waiting;
 
-pub(crate) use draft::{CGROUP_PARENT, bounding_set, from_compose};
+pub(crate) use draft::{CGROUP_PARENT, bounding_set, from_compose, raw};
 pub(crate) use keys::Keys;
 pub(crate) use ready::{Ready, parsed};
 pub(crate) use relay::{Ends, Signals, attend};
