@@ -232,7 +232,7 @@ fn today(name: &str) -> &str {
 }
 
 /// Flags of docker's `run` that come with later capabilities.
-const LATER: [&str; 36] = [
+const LATER: [&str; 34] = [
     "p",
     "publish",
     "P",
@@ -246,8 +246,6 @@ const LATER: [&str; 36] = [
     "health-start-period",
     "health-start-interval",
     "no-healthcheck",
-    "log-driver",
-    "log-opt",
     "net-alias",
     "network-alias",
     "ip",

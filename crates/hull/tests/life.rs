@@ -110,7 +110,20 @@ fn a_container_is_started_again_with_what_it_wrote() {
 fn logs_are_the_bytes_with_streams_and_times_apart() {
     let sandbox = Sandbox::new();
     let script = "echo one; echo two >&2; printf 'no end'; printf '\\001\\377' >&2";
-    sandbox.ok(&["run", "-d", "--name", "log", "--label", "a=b", "bb", "sh", "-c", script]);
+    sandbox.ok(&[
+        "run",
+        "-d",
+        "--name",
+        "log",
+        "--label",
+        "a=b",
+        "--log-opt",
+        "labels=a",
+        "bb",
+        "sh",
+        "-c",
+        script,
+    ]);
     assert_eq!(sandbox.ok(&["wait", "log"]), "0\n");
     let all = sandbox.hull(&["logs", "log"]);
     assert_eq!(all.stdout, b"one\nno end");

@@ -134,12 +134,6 @@ impl Container {
         dir_of(&id.key())
     }
 
-    /// Has a monitor ever written its log?
-    pub fn has_log(&self) -> bool {
-        rustix::fs::accessat(&self.dir, "log", rustix::fs::Access::EXISTS, rustix::fs::AtFlags::empty())
-            .is_ok()
-    }
-
     /// How it ended, if it has; a container that was started again has an old one until it ends.
     pub fn exit(&self) -> Result<Option<Exit>> {
         disk::read_record(&self.dir, "exit.json")

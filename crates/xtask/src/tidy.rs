@@ -10,7 +10,7 @@ use syn::visit::Visit;
 const TIERS: [&[&str]; 6] = [
     &["fault"],
     &["sys", "oci", "template"],
-    &["seccomp", "cgroup", "layer"],
+    &["seccomp", "cgroup", "layer", "logs"],
     &["store", "runtime"],
     &["engine", "bundle"],
     &["cli", "runtime-cli"],

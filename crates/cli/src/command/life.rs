@@ -1,14 +1,13 @@
-//! The life of a container: `create`, `start`, `stop`, `kill`, `restart`, `pause`, `unpause`, `wait`, `attach`, `logs`.
+//! The life of a container: `create`, `start`, `stop`, `kill`, `restart`, `pause`, `unpause`, `wait`, `attach`.
 
 use super::{each, run, run_flags};
 use crate::edge::{Done, Failure};
-use crate::flags::{Mistake, Syntax, Typed, bad, integer, switch, value};
+use crate::flags::{Mistake, Syntax, Typed, integer, switch, value};
 use crate::render::line;
 use crate::{Caller, edge};
-use engine::life::{Attaching, Entry, ExecRequest, LogRequest, Parted, StopRequest};
-use engine::request::{self, Stream};
-use engine::{Engine, Kind};
-use std::io::Write;
+use engine::Kind;
+use engine::life::{Attaching, ExecRequest, Parted, StopRequest};
+use engine::request;
 
 pub(super) const CREATE: Syntax = Syntax {
     name: "create",
@@ -270,90 +269,4 @@ fn at_once<T: Send>(
     };
     let mut done = done.drain(..);
     each(words, |word| done.next().map_or(Ok(()), |done| done.and_then(|what| tell(word, what))))
-}
-
-pub(super) const LOGS: Syntax = Syntax {
-    name: "logs",
-    rest: "CONTAINER",
-    about: "What a container wrote.",
-    flags: &[
-        switch("follow", "Go on until it ends").or('f'),
-        value("tail", "N", "Only the last N lines, or all").or('n'),
-        value("since", "TIME", "Only from a time on, or for a while back: 10m"),
-        value("until", "TIME", "Only before a time"),
-        switch("timestamps", "When each line was written").or('t'),
-        switch("details", "Its labels, too"),
-    ],
-    examples: &["hull logs -f --tail 20 NAME"],
-    words: (1, 1),
-    stops: false,
-};
-
-pub(super) fn logs(typed: &Typed, caller: &Caller) -> Done {
-    let engine = caller.look()?;
-    let request = LogRequest {
-        follow: typed.is_on("follow"),
-        tail: tail(typed)?,
-        since: typed.parsed_filled("since", engine::prune::moment)?,
-        until: typed.parsed_filled("until", engine::prune::moment)?,
-    };
-    let name = &typed.words[0];
-    let details = if typed.is_on("details") { details(&engine, name)? } else { String::new() };
-    let mut page = Page { times: typed.is_on("timestamps"), details, begins: [true; 2] };
-    engine.logs(name, &request, &mut |entry| page.show(entry))?;
-    Ok(0)
-}
-
-/// docker takes whatever is no number for all.
-fn tail(typed: &Typed) -> Result<Option<u64>, Failure> {
-    let Some(text) = typed.filled("tail") else { return Ok(None) };
-    match text.parse::<i64>() {
-        Ok(count) => Ok(u64::try_from(count).ok()),
-        Err(_) if text == "all" => Ok(None),
-        Err(_) => Err(bad("tail", text, &"it is no number of lines").into()),
-    }
-}
-
-fn details(engine: &Engine, name: &str) -> Result<String, Failure> {
-    let (container, _) = engine.container(name)?;
-    let labels = container.record.labels.iter().map(|(key, value)| format!("{key}={value}"));
-    Ok(labels.collect::<Vec<_>>().join(","))
-}
-
-/// Lines as they are shown, each stream's on a stream of ours.
-struct Page {
-    times: bool,
-    details: String,
-    /// The next entry of standard output, of standard error, begins a line.
-    begins: [bool; 2],
-}
-
-impl Page {
-    fn show(&mut self, entry: &Entry) -> engine::Result<()> {
-        let is_error = entry.stream == Stream::Stderr;
-        let begins = &mut self.begins[usize::from(is_error)];
-        let mut text = Vec::new();
-        if *begins && self.times {
-            text.extend(format!("{:.9} ", entry.time).bytes());
-        }
-        if *begins && !self.details.is_empty() {
-            text.extend(format!("{} ", self.details).bytes());
-        }
-        text.extend(&entry.text);
-        *begins = entry.text.ends_with(b"\n");
-        let written =
-            if is_error { put(&mut std::io::stderr(), &text) } else { put(&mut std::io::stdout(), &text) };
-        written.map_err(|error| {
-            let kind = match error.kind() {
-                std::io::ErrorKind::BrokenPipe => Kind::OutputClosed,
-                _ => Kind::Failed,
-            };
-            engine::Error::new(kind, "write the log").caused_by(error)
-        })
-    }
-}
-
-fn put(to: &mut impl Write, text: &[u8]) -> std::io::Result<()> {
-    to.write_all(text)?;
-    to.flush()
 }

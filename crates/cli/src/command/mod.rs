@@ -6,6 +6,7 @@ mod df;
 mod events;
 mod image;
 mod life;
+mod logs;
 mod look;
 mod overview;
 mod prune;
@@ -42,7 +43,7 @@ const COMMANDS: &[Command] = &[
     Command { names: &["wait", "container wait"], syntax: &life::WAIT, act: life::wait },
     Command { names: &["attach", "container attach"], syntax: &life::ATTACH, act: life::attach },
     Command { names: &["exec", "container exec"], syntax: &life::EXEC, act: life::exec },
-    Command { names: &["logs", "container logs"], syntax: &life::LOGS, act: life::logs },
+    Command { names: &["logs", "container logs"], syntax: &logs::LOGS, act: logs::logs },
     Command { names: &["rename", "container rename"], syntax: &change::RENAME, act: change::rename },
     Command { names: &["update", "container update"], syntax: &change::UPDATE, act: change::update },
     Command { names: &["top", "container top"], syntax: &look::TOP, act: look::top },

@@ -159,6 +159,10 @@ fn streams(typed: &Typed) -> Read<StreamsRequest> {
         attach: typed.each("attach", str::parse)?,
         proxy_signals: typed.switch("sig-proxy").unwrap_or(default.proxy_signals),
         detach_keys: typed.parsed("detach-keys", request::detach_keys)?.unwrap_or(default.detach_keys),
+        log: request::LogChoice::new(
+            typed.filled("log-driver").unwrap_or_default(),
+            typed.all("log-opt").map(key_value),
+        ),
     })
 }
 

@@ -30,7 +30,7 @@ const RUN: [Flag; FLAGS.len() + OF_RUN.len()] = {
 };
 
 #[rustfmt::skip]
-const FLAGS: [Flag; 69] = [
+const FLAGS: [Flag; 71] = [
     value("name", "NAME", "Name of the container; a random one otherwise").under(RECORD),
     switch("rm", "Remove the container when it ends").under(RECORD),
     value("pull", "WHEN", "Fetch the image: missing, never, always").under(RECORD),
@@ -44,6 +44,10 @@ const FLAGS: [Flag; 69] = [
     switch("interactive", "Keep standard input open").or('i').under(STREAMS),
     switch("tty", "Give the container a terminal").or('t').under(STREAMS),
     value("attach", "STREAM", "Attach only stdin, stdout or stderr").or('a').under(STREAMS),
+    value("log-driver", "DRIVER", "Who keeps its output: hull (default; docker's name for it: local), json-file, journald, syslog, none, \
+        passthrough (it has the caller's own streams)").under(STREAMS),
+    value("log-opt", "NAME=VALUE", "max-size, max-file, compress; mode=non-blocking, max-buffer-size; tag, labels, env, env-regex; \
+        syslog-address, syslog-facility, syslog-format").under(STREAMS),
 
     value("env", "NAME[=VALUE]", "Set a variable, or pass the caller's on").or('e').under(PROCESS),
     value("env-file", "FILE", "Read variables from a file of lines").under(PROCESS),

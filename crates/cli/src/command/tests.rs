@@ -9,7 +9,7 @@ const PROMISED: &str = "detach interactive tty attach rm name cidfile pidfile en
     memory-swap memory-reservation memory-swappiness cpus cpu-period cpu-quota cpu-shares cpu-rt-period \
     cpu-rt-runtime cpuset-cpus cpuset-mems pids-limit blkio-weight blkio-weight-device device-read-bps \
     device-write-bps device-read-iops device-write-iops cgroup-parent label label-file annotation stop-timeout \
-    stop-signal sig-proxy detach-keys platform pull network add-host dns dns-search dns-option";
+    stop-signal sig-proxy detach-keys log-driver log-opt platform pull network add-host dns dns-search dns-option";
 
 fn typed(line: &str) -> Result<(Typed, &'static Command), Failure> {
     let (command, length) = find("run").unwrap();
@@ -44,7 +44,7 @@ fn run_has_every_flag_that_was_promised_and_none_of_later() {
         assert!(flags.contains(&name), "--{name}");
     }
     assert_eq!(flags.len(), PROMISED.split_whitespace().count());
-    for name in ["publish", "restart", "health-cmd", "log-driver", "volumes-from", "gpus"] {
+    for name in ["publish", "restart", "health-cmd", "volumes-from", "gpus"] {
         let (what, hint) = hint(&format!("run --{name} x hello"));
         assert_eq!(what, format!("unknown flag: --{name}"));
         assert!(hint.contains("not available yet"));

@@ -26,7 +26,7 @@ fn general(request: &RunRequest) -> Value {
     let mut part = json!({
         "Binds": words::some(binds(request)),
         "ContainerIDFile": request.cidfile.as_deref().unwrap_or(Path::new("")).display().to_string(),
-        "LogConfig": { "Type": "none", "Config": {} },
+        "LogConfig": { "Type": request.streams.log.name(), "Config": request.streams.log.options },
         "NetworkMode": network(&request.isolation.network),
         "PortBindings": {},
         "RestartPolicy": { "Name": "no", "MaximumRetryCount": 0 },

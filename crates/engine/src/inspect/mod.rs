@@ -83,7 +83,8 @@ impl Engine {
             "ResolvConfPath": file("resolv.conf"),
             "HostnamePath": file("hostname"),
             "HostsPath": file("hosts"),
-            "LogPath": if container.has_log() { file("log") } else { String::new() },
+            "LogPath": log_path(&dir, &record.id.to_string(), &crate::life::choice(container)),
+            "LogLost": lost(container),
             "Name": format!("/{}", record.name),
             "RestartCount": 0,
             "Driver": "overlay",
@@ -129,6 +130,23 @@ impl Engine {
         let layers = layers.map(|meta| Ok(meta.map_err(from_store)?.file_bytes)).sum::<Result<u64>>()?;
         Ok((own, own + layers))
     }
+}
+
+/// What the container's log is in; empty where that is nothing of hull's.
+fn log_path(dir: &std::path::Path, id: &str, choice: &logs::Choice) -> String {
+    let dir = dir.join(logs::DIR);
+    let path = match choice.name() {
+        "hull" | "local" => dir,
+        "json-file" => dir.join(format!("{id}-json.log")),
+        _ => return String::new(),
+    };
+    if path.exists() { path.display().to_string() } else { String::new() }
+}
+
+/// What is missing in its log.
+fn lost(container: &Container) -> Value {
+    let logs::Lost { bytes, times } = logs::lost(container.dir());
+    json!({ "Bytes": bytes, "Times": times })
 }
 
 /// Lengths of all that is no directory, once for each inode.

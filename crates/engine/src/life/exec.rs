@@ -88,7 +88,7 @@ impl Engine {
         if exec.detach {
             return await_program(&mut entered).map(|()| 0);
         }
-        let (exited, failure) = attend(entered, &exec.streams, host, ends, &signals, &mut || {}, warn)?;
+        let (exited, failure, _) = attend(entered, &exec.streams, host, ends, &signals, &mut || {}, warn)?;
         let code = failure.as_ref().map_or(exited.status.code(), crate::exit_code);
         told.died(code);
         failure.map_or(Ok(code), Err)

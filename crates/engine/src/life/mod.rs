@@ -13,6 +13,7 @@
 mod attach;
 mod exec;
 mod fork;
+mod journal;
 mod log;
 mod monitor;
 mod reading;
@@ -21,21 +22,23 @@ mod wire;
 
 pub use attach::{Attaching, Parted};
 pub use exec::ExecRequest;
-pub use log::Entry;
-pub use reading::LogRequest;
+pub use logs::{Entry, Stream as LogStream};
+pub use reading::{LogRequest, log_moment};
 pub use stop::StopRequest;
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
 use crate::request::{RunRequest, StreamsRequest};
 use crate::run::{
-    Ended, HostStreams, Ready, Signals, Tried, keep_capabilities, parsed, wire as wire_streams, write_note,
+    Ended, Ends, HostStreams, Ready, Signals, Tried, keep_capabilities, parsed, wire as wire_streams,
+    write_note,
 };
 use attach::Line;
 use fault::Context;
 use fork::{Fork, Word, fork};
-use log::Log;
+pub(crate) use log::{Log, check_log, log_in_foreground, own_streams};
 use monitor::{Guest, Monitor, Over, Wiring};
+pub(crate) use reading::choice;
 use rustix::fd::OwnedFd;
 use rustix::termios::Winsize;
 use store::{Container, ContainerId, State};
@@ -47,6 +50,8 @@ struct First {
     size: Option<Winsize>,
     /// Its standard input ends with the first guest's.
     input_once: bool,
+    /// Its streams, where they are the caller's own.
+    own: Option<[OwnedFd; 3]>,
 }
 
 impl Engine {
@@ -108,7 +113,7 @@ impl Engine {
             ours = Some(socket);
             let guest = Some(Guest::invited(theirs, how.wants()));
             let size = crate::run::size_of(&host.all()).filter(|_| request.streams.tty);
-            Ok(First { guest, size, input_once: how.input })
+            Ok(First { guest, size, input_once: how.input, own: None })
         })?;
         let socket = ours.or_err(Kind::Conflict, || "the container was started by somebody else".into())?;
         let line = Line { socket, tty: request.streams.tty };
@@ -178,6 +183,7 @@ fn no_monitor(container: &Container, errno: rustix::io::Errno) -> Error {
 
 /// Forks the container's monitor and waits until the program runs.
 fn beget(ready: Ready<'_>, streams: &StreamsRequest, first: First, warn: &mut dyn FnMut(&str)) -> Tried<i32> {
+    let first = First { own: own_streams(streams)?, ..first };
     ready.warnings.iter().for_each(|warning| warn(warning));
     match fork()? {
         Fork::Maker(heard) => {
@@ -221,9 +227,12 @@ fn bear(
 ) -> Tried<(runtime::Running, Wiring)> {
     let failed = || "open the container's door".to_owned();
     let door = wire::open_door(ready.held().dir()).or_err(Kind::Failed, failed)?;
-    let log = Log::open(ready.held().dir())?;
+    let log = Log::open(ready.held(), &streams.log)?;
     let all = StreamsRequest { attach: Vec::new(), ..streams.clone() };
-    let (stdio, ends) = wire_streams(&ready.plan, &all, first.size)?;
+    let (stdio, ends) = match first.own {
+        Some(own) => (runtime::Stdio::Streams(own), Ends::default()),
+        None => wire_streams(&ready.plan, &all, first.size)?,
+    };
     let running = ready.start(stdio)?;
     running.warnings().iter().for_each(|warning| word.warn(warning));
     let guests = first.guest.into_iter().collect();

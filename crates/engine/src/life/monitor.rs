@@ -78,8 +78,6 @@ pub(crate) struct Monitor {
     word: Option<Word>,
     /// Why the program never ran.
     failure: Option<Error>,
-    /// Why the log is not whole.
-    lost: Option<Error>,
 }
 
 /// How a life ended, and who is still to be told.
@@ -117,7 +115,7 @@ pub(crate) struct Wiring {
 impl Monitor {
     pub(crate) fn new(running: Running, wiring: Wiring, word: Word) -> Self {
         let Wiring { ends, door, log, guests, input_once } = wiring;
-        let Ends { input, output, error } = ends;
+        let Ends { input, output, error, .. } = ends;
         Self {
             running,
             log,
@@ -131,14 +129,14 @@ impl Monitor {
             input_once,
             word: Some(word),
             failure: None,
-            lost: None,
         }
     }
 
     /// Runs until the container has ended and its output is through; `begun` is called when its program runs.
     pub(crate) fn attend(mut self, begun: &mut dyn FnMut()) -> Result<Over> {
         while !self.turn(begun)? {}
-        let Self { running, failure, lost, guests, word, .. } = self;
+        let lost = self.log.finish();
+        let Self { running, failure, guests, word, .. } = self;
         let exited = running.wait().map_err(from_runtime)?;
         Ok(Over { exited, failure, lost, guests, word })
     }
@@ -245,10 +243,7 @@ impl Monitor {
             Ok(length) => length,
         };
         let bytes = &buffer[..length];
-        let written = self.log.write(stream, bytes);
-        // A full disk loses lines, and the container goes on, as docker's does; its end tells.
-        let lost = written.or_err(Kind::Failed, || "write the container's log".into());
-        self.lost = self.lost.take().or(lost.err());
+        self.log.write(stream, bytes);
         for guest in self.guests.iter_mut().filter(|guest| guest.wants != GONE && guest.wants & wanted != 0) {
             if !guest.give(tag, bytes) {
                 guest.wants = GONE;

@@ -1,16 +1,15 @@
 //! docker's `logs`.
 
-use super::log::{Entry, Reader};
+use super::log::{config, from_logs, subject};
 use crate::Engine;
-use crate::error::{Kind, Result, from_store};
-use fault::Context;
+use crate::error::{Error, Kind, Result, from_store};
+use crate::request::RunRequest;
+use crate::run::parsed;
 use jiff::Timestamp;
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
-use rustix::io::Errno;
-use std::os::fd::AsRawFd;
-use store::State;
+use jiff::civil::DateTime;
+use logs::{Choice, Config, Driver, Entry, Reader, Watch};
+use std::collections::BTreeMap;
+use store::{Container, State};
 
 /// What is read of a log.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +24,32 @@ pub struct LogRequest {
     pub until: Option<Timestamp>,
 }
 
+impl LogRequest {
+    /// Nothing that is still to come is wanted.
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| now > until)
+    }
+}
+
+/// `--since`, `--until`: a time (of UTC where it names no zone), seconds since 1970, or so long ago.
+pub fn log_moment(text: &str) -> Result<Timestamp> {
+    let seconds = || {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let nanoseconds = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+        Timestamp::new(whole.parse().ok()?, nanoseconds).ok()
+    };
+    let ago = || {
+        let span = jiff::SignedDuration::from_nanos(crate::request::duration(text).ok()?);
+        Timestamp::now().checked_sub(span).ok()
+    };
+    let civil =
+        || text.parse::<DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|it| it.timestamp());
+    let moment = text.parse().ok().or_else(seconds).or_else(ago).or_else(civil);
+    moment.ok_or_else(|| {
+        Error::new(Kind::Invalid, format!("failed to parse value as time or duration: \"{text}\""))
+    })
+}
+
 impl Engine {
     /// Gives each entry of a container's log to `show`.
     pub fn logs(
@@ -34,15 +59,20 @@ impl Engine {
         show: &mut dyn FnMut(&Entry) -> Result<()>,
     ) -> Result<()> {
         let (container, _) = self.container(text)?;
-        let Some(mut reader) = Reader::open(container.dir())? else { return Ok(()) };
-        if let Some(count) = request.tail {
-            reader.skip_to_last(count)?;
+        let config = config(&choice(&container))?;
+        if config.driver() == Driver::Journald {
+            return self.journal(&container, request, show);
         }
-        let watch = request.follow.then(|| Watch::on(&reader)).transpose()?;
+        let mut watch = request.follow.then(|| Watch::new(container.dir())).transpose().map_err(from_logs)?;
+        let mut reader = self.reader(&container, &config, request)?;
+        let mut entry = Entry::default();
         loop {
             // Looked at before the last read: what is written until then is in the file.
-            let runs = matches!(self.store.state(&container).map_err(from_store)?, State::Running(_));
-            while let Some(entry) = reader.next()? {
+            let runs = self.runs(&container)? && !request.is_over(Timestamp::now());
+            if reader.is_nothing() {
+                reader = self.reader(&container, &config, request)?;
+            }
+            while reader.next(&mut entry).map_err(from_logs)? {
                 if request.until.is_some_and(|until| entry.time > until) {
                     return Ok(());
                 }
@@ -50,39 +80,56 @@ impl Engine {
                     show(&entry)?;
                 }
             }
-            match &watch {
-                Some(watch) if runs => watch.wait()?,
+            match &mut watch {
+                Some(watch) if runs => watch.wait().map_err(from_logs)?,
                 _ => return Ok(()),
             }
         }
     }
-}
 
-/// Tells when a log has grown.
-struct Watch(OwnedFd);
-
-impl Watch {
-    fn on(reader: &Reader) -> Result<Self> {
-        let failed = || "watch the container's log".to_owned();
-        let flags = CreateFlags::CLOEXEC | CreateFlags::NONBLOCK;
-        let watch = inotify::init(flags).or_err(Kind::Failed, failed)?;
-        let path = format!("/proc/self/fd/{}", reader.file().as_fd().as_raw_fd());
-        inotify::add_watch(&watch, path, WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE)
-            .or_err(Kind::Failed, failed)?;
-        Ok(Self(watch))
+    pub(super) fn runs(&self, container: &Container) -> Result<bool> {
+        Ok(matches!(self.store.state(container).map_err(from_store)?, State::Running(_)))
     }
 
-    /// The end of a container closes its log; that of a monitor that was killed is seen within a second.
-    fn wait(&self) -> Result<()> {
-        let second = rustix::time::Timespec { tv_sec: 1, tv_nsec: 0 };
-        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&second)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => {
-                return Err(errno).or_err(Kind::Failed, || "wait for the container's log".into());
-            }
+    fn reader(&self, container: &Container, config: &Config, request: &LogRequest) -> Result<Reader> {
+        let id = container.record.id.to_string();
+        let mut reader = Reader::open(container.dir(), config, &id).map_err(from_logs)?;
+        match (request.tail, request.since) {
+            (Some(count), _) => reader.tail(count).map_err(from_logs)?,
+            (None, Some(since)) => reader.since(since).map_err(from_logs)?,
+            (None, None) => {}
         }
-        let mut buffer = [0; 4096];
-        while rustix::io::read(&self.0, &mut buffer).is_ok_and(|length| length > 0) {}
-        Ok(())
+        Ok(reader)
+    }
+
+    /// `--details`: what the options of its log choose of its labels and variables.
+    pub fn log_details(&self, text: &str) -> Result<BTreeMap<String, String>> {
+        let (container, _) = self.container(text)?;
+        let choice = choice(&container);
+        logs::details(&config(&choice)?, &subject(&container.record, &choice)).map_err(from_logs)
+    }
+}
+
+/// How its log is kept.
+pub(crate) fn choice(container: &Container) -> Choice {
+    let record = &container.record;
+    let request: Result<RunRequest> = parsed(record.request.as_deref(), &record.name);
+    request.map(|request| request.streams.log).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_as_docker_reads_them() {
+        let at = |text: &str| log_moment(text).unwrap().to_string();
+        assert_eq!(at("2026-01-02T03:04:05.5Z"), "2026-01-02T03:04:05.5Z");
+        assert_eq!(at("2026-01-02T03:04:05"), "2026-01-02T03:04:05Z");
+        assert_eq!(at("2026-01-02"), "2026-01-02T00:00:00Z");
+        assert_eq!(at("1136073600.000000001"), "2006-01-01T00:00:00.000000001Z");
+        assert_eq!(at("1136073600"), "2006-01-01T00:00:00Z");
+        assert!(log_moment("10m").unwrap() < Timestamp::now());
+        assert!(log_moment("soon").is_err() && log_moment("").is_err());
     }
 }

@@ -21,6 +21,7 @@ mod word;
 
 pub use duration::duration;
 pub use limit::{cpu_list, cpus, device_bytes, device_operations, device_weight, swappiness};
+pub use logs::Choice as LogChoice;
 pub use security::SecurityOption;
 pub use size::{size, size_or_unlimited};
 pub use word::{detach_keys, dns_search, host_address, label, one_line, pairs, signal};
@@ -152,6 +153,9 @@ pub struct StreamsRequest {
     pub proxy_signals: bool,
     /// `--detach-keys` as bytes; docker's default is Ctrl-P Ctrl-Q.
     pub detach_keys: Vec<u8>,
+    /// `--log-driver`, `--log-opt`
+    #[serde(default)]
+    pub log: logs::Choice,
 }
 
 impl Default for StreamsRequest {
@@ -162,6 +166,7 @@ impl Default for StreamsRequest {
             attach: Vec::new(),
             proxy_signals: true,
             detach_keys: vec![16, 17],
+            log: logs::Choice::default(),
         }
     }
 }

@@ -130,14 +130,19 @@ impl Engine {
         ready.note("attach");
         write_note(request.cidfile.as_deref(), &ready.id(), "container ID")?;
         ready.warnings.iter().for_each(|warning| warn(warning));
-        let (stdio, ends) = wire(&ready.plan, &request.streams, size_of(&host.all()))?;
+        let log = crate::life::log_in_foreground(ready.held(), request)?;
+        let (stdio, mut ends) = match crate::life::own_streams(&request.streams)? {
+            Some(own) => (runtime::Stdio::Streams(own), Ends::default()),
+            None => wire(&ready.plan, &request.streams, size_of(&host.all()))?,
+        };
+        ends.log = log;
         let running = ready.start(stdio)?;
         running.warnings().iter().for_each(|warning| warn(warning));
         write_note(request.pidfile.as_deref(), &running.pid().as_raw_nonzero(), "pid")?;
         sys::step!("engine.run.started");
         let begun = &mut || ready.begun();
-        let (exited, failure) = attend(running, &request.streams, host, ends, &signals, begun, warn)?;
-        Ok(ready.finish(exited, failure, None)?)
+        let (exited, failure, lost) = attend(running, &request.streams, host, ends, &signals, begun, warn)?;
+        Ok(ready.finish(exited, failure, lost)?)
     }
 
     fn image_to_run(&self, shared: &store::Shared, request: &RunRequest) -> Result<Image> {
@@ -216,6 +221,7 @@ impl From<runtime::Error> for Ended {
 
 /// `--cidfile`, `--pidfile`: what is there already is another container's.
 pub(crate) fn check_files(request: &RunRequest) -> Result<()> {
+    crate::life::check_log(&request.streams)?;
     for (path, what) in [(&request.cidfile, "container ID"), (&request.pidfile, "pid")] {
         if let Some(path) = path.as_ref().filter(|path| path.exists()) {
             return Err(Error::new(

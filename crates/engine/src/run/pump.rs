@@ -59,6 +59,11 @@ impl<From: AsFd, To: AsFd> Pump<From, To> {
         Self { from, to, buffer: Vec::new(), written: 0, way, ready: false, most }
     }
 
+    /// One that lets its bytes be looked at on their way.
+    pub(super) fn copying(self) -> Self {
+        Self { way: Way::Copy, ..self }
+    }
+
     /// What the pump waits for.
     pub(super) fn poll(&self) -> PollFd<'_> {
         match self.ready {

@@ -6,7 +6,8 @@ use super::pump::{Pump, Turn};
 use super::terminal::{Raw, size_of};
 use super::waiting::{self, readable};
 use crate::error::{Error, Kind, Result, from_runtime};
-use crate::request::StreamsRequest;
+use crate::life::Log;
+use crate::request::{Stream, StreamsRequest};
 use fault::Context;
 use runtime::{Event, Exited, Running};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -72,10 +73,12 @@ pub(crate) struct Ends {
     pub(crate) input: Option<OwnedFd>,
     pub(crate) output: Option<OwnedFd>,
     pub(crate) error: Option<OwnedFd>,
+    /// Takes what is written before anybody else has it.
+    pub(crate) log: Option<Log>,
 }
 
 /// Runs the loop until the container has ended and its output is through; says why there was no program, or why
-/// its output was lost.
+/// its output was lost, and what its log lacks.
 pub(crate) fn attend(
     running: Running,
     request: &StreamsRequest,
@@ -84,7 +87,12 @@ pub(crate) fn attend(
     signals: &Signals,
     begun: &mut dyn FnMut(),
     warn: &mut dyn FnMut(&str),
-) -> Result<(Exited, Option<Error>)> {
+) -> Result<(Exited, Option<Error>, Option<Error>)> {
+    let is_logged = ends.log.is_some();
+    let outward = |from, to| {
+        let pump = Pump::new(from, to, false);
+        if is_logged { pump.copying() } else { pump }
+    };
     let mut relay = Relay {
         running,
         request,
@@ -93,8 +101,9 @@ pub(crate) fn attend(
         begun,
         warn,
         input: ends.input.map(|to| Pump::new(host.input, to, true)),
-        output: ends.output.map(|from| Pump::new(from, host.output, false)),
-        error: ends.error.map(|from| Pump::new(from, host.error, false)),
+        output: ends.output.map(|from| outward(from, host.output)),
+        error: ends.error.map(|from| outward(from, host.error)),
+        log: ends.log,
         master: None,
         raw: None,
         failure: None,
@@ -103,8 +112,9 @@ pub(crate) fn attend(
         told: false,
     };
     while !relay.turn()? {}
-    let Relay { running, failure, .. } = relay;
-    Ok((running.wait().map_err(from_runtime)?, failure))
+    let Relay { running, failure, log, .. } = relay;
+    let lacks = log.and_then(|mut log| log.finish());
+    Ok((running.wait().map_err(from_runtime)?, failure, lacks))
 }
 
 struct Relay<'a> {
@@ -118,6 +128,7 @@ struct Relay<'a> {
     input: Option<Pump<BorrowedFd<'a>, OwnedFd>>,
     output: Option<Pump<OwnedFd, BorrowedFd<'a>>>,
     error: Option<Pump<OwnedFd, BorrowedFd<'a>>>,
+    log: Option<Log>,
     master: Option<OwnedFd>,
     raw: Option<Raw<'a>>,
     /// Why the program never ran, or had to end.
@@ -137,6 +148,16 @@ enum Awaited {
     Input,
     Output,
     Error,
+}
+
+/// A turn of a pump; what it took in is in the log before anybody else has it.
+fn passed(pump: &mut Pump<OwnedFd, BorrowedFd<'_>>, log: &mut Option<Log>, stream: Stream) -> Turn {
+    let loads = !pump.is_loaded();
+    let turn = pump.turn();
+    if let Some(log) = log.as_mut().filter(|_| loads && pump.is_loaded()) {
+        log.write(stream, pump.pending());
+    }
+    turn
 }
 
 impl Relay<'_> {
@@ -192,7 +213,7 @@ impl Relay<'_> {
         rustix::fs::fcntl_setfl(&master, flags | rustix::fs::OFlags::NONBLOCK)
             .or_err(Kind::Failed, failed)?;
         let another = || master.try_clone().or_err(Kind::Failed, failed);
-        self.output = Some(Pump::new(another()?, self.host.output, false));
+        self.output = Some(Pump::new(another()?, self.host.output, false).copying());
         if self.request.interactive {
             self.input = Some(Pump::new(self.host.input, another()?, true));
             self.raw = Raw::enter(self.host.input);
@@ -259,14 +280,15 @@ impl Relay<'_> {
     }
 
     fn pump_output(&mut self) -> Result<()> {
-        let turn = self.output.as_mut().map_or(Turn::Done, Pump::turn);
+        let turn =
+            self.output.as_mut().map_or(Turn::Done, |pump| passed(pump, &mut self.log, Stream::Stdout));
         self.heed(turn, "output")?;
         self.output = self.output.take().filter(|_| turn == Turn::On);
         Ok(())
     }
 
     fn pump_error(&mut self) -> Result<()> {
-        let turn = self.error.as_mut().map_or(Turn::Done, Pump::turn);
+        let turn = self.error.as_mut().map_or(Turn::Done, |pump| passed(pump, &mut self.log, Stream::Stderr));
         self.heed(turn, "error")?;
         self.error = self.error.take().filter(|_| turn == Turn::On);
         Ok(())

@@ -28,7 +28,7 @@ pub(crate) fn wire(
             if attaches(request, Stream::Stdout) { output_pipe(owner)? } else { (null()?, None) };
         let (theirs_err, error) =
             if attaches(request, Stream::Stderr) { output_pipe(owner)? } else { (null()?, None) };
-        Ok((Stdio::Streams([theirs_in, theirs_out, theirs_err]), Ends { input, output, error }))
+        Ok((Stdio::Streams([theirs_in, theirs_out, theirs_err]), Ends { input, output, error, log: None }))
     };
     made().map_err(|errno| Error::new(Kind::Kernel, "make pipes for the standard streams").caused_by(errno))
 }
