@@ -71,7 +71,8 @@ impl Writer {
     /// Appends rows, in one write unless a file gets full; what there is no room for is cut off again.
     pub(crate) fn write(&mut self, mut rows: &[u8]) -> std::io::Result<()> {
         while !rows.is_empty() {
-            if self.open.as_ref().is_none_or(|(_, _, size)| *size >= self.limits.size) {
+            // One that an earlier writer left full is followed by another at once.
+            while self.open.as_ref().is_none_or(|(_, _, size)| *size >= self.limits.size) {
                 self.next()?;
             }
             let Some((_, file, size)) = &mut self.open else { return Ok(()) };

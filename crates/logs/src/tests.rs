@@ -291,6 +291,15 @@ fn json_rows_are_dockers_and_read_back_over_files() {
         }
         assert_eq!(last, shown[103 - count as usize..], "{count}");
     }
+    drop(log);
+    let base = File::options().append(true).open(place.file("0123456789abcdef-json.log")).unwrap();
+    std::io::Write::write_all(&mut &base, &[&[b' '; 2500][..], b"\n"].concat()).unwrap();
+    let mut log = Log::open(place.1.as_fd(), &config, &subject).unwrap();
+    log.write(Stream::Output, b"after one that was full\n").unwrap();
+    while reader.next(&mut entry).unwrap() {
+        shown.push(entry.clone());
+    }
+    assert_eq!(shown.len(), 104);
 }
 
 proptest! {
