@@ -4,9 +4,9 @@ use crate::error::At;
 use crate::record::Process;
 use crate::{Place, Record, Result};
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use sys::proc::stat;
 
 /// The specification's words (runtime.md, State), and `paused`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,37 +87,10 @@ impl Process {
     }
 }
 
-/// What is asked of proc_pid_stat(5).
-#[derive(Debug, PartialEq, Eq)]
-struct Stat {
-    lives: bool,
-    /// In ticks since boot.
-    born: u64,
-}
-
-/// PF_EXITING of linux/sched.h.
-const EXITING: u32 = 4;
-
-fn stat(pid: i32) -> rustix::io::Result<Stat> {
-    let file = openat(CWD, format!("/proc/{pid}/stat"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    parse_stat(&sys::file::read_whole(file, 1023)?).ok_or(Errno::PROTO)
-}
-
 /// When the process of a stat file was born, for the target `kernel` of `fuzz/`.
 #[cfg(fuzzing)]
 pub fn born(bytes: &[u8]) -> Option<u64> {
-    parse_stat(bytes).map(|stat| stat.born)
-}
-
-/// The name in parentheses may contain anything, also parentheses.
-fn parse_stat(bytes: &[u8]) -> Option<Stat> {
-    let end = bytes.iter().rposition(|&byte| byte == b')')?;
-    let text = std::str::from_utf8(bytes.get(end + 2..)?).ok()?;
-    let mut fields = text.split(' ');
-    let state = *fields.next()?.as_bytes().first()?;
-    let flags: u32 = fields.nth(5)?.parse().ok()?;
-    let born = fields.nth(12)?.trim_end().parse().ok()?;
-    Some(Stat { lives: !matches!(state, b'Z' | b'X') && flags & EXITING == 0, born })
+    sys::proc::parse_stat(bytes).map(|stat| stat.born)
 }
 
 #[cfg(test)]
@@ -130,15 +103,5 @@ mod tests {
         assert!(own.lives() && own.open().unwrap().is_some());
         let other = Process { born: own.born + 1, ..own };
         assert!(!other.lives() && other.open().unwrap().is_none());
-    }
-
-    #[test]
-    fn a_hostile_name_moves_no_field() {
-        let line = b"12 (a) Z 1) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20\n";
-        assert_eq!(parse_stat(line), Some(Stat { lives: false, born: 4711 }), "flags 6: it is exiting");
-        let line = b"12 (a) S 1 2 3 4 5 4194560 7 8 9 10 11 12 13 14 15 16 17 18 4711 20\n";
-        assert_eq!(parse_stat(line), Some(Stat { lives: true, born: 4711 }));
-        assert_eq!(parse_stat(b"12 (x"), None);
-        assert_eq!(parse_stat(b"12 (x)"), None);
     }
 }

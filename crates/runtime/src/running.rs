@@ -5,14 +5,18 @@ use crate::failure::{Failure, Step};
 use crate::rdt::Rdt;
 use crate::{Error, Kind, Result, refused};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::time::Timespec;
 
 /// A container whose first process was born.
 #[derive(Debug)]
 pub struct Running {
     pub(crate) pid: Pid,
     pub(crate) pidfd: OwnedFd,
+    /// It is a child of this process.
+    pub(crate) ours: bool,
     /// Gone once its end was heard.
     pub(crate) channel: Option<Channel>,
     /// Mounts and descriptors that are let go only after the status is out: otherwise the first
@@ -48,14 +52,43 @@ pub enum Status {
     Code(u8),
     /// Killed by a signal.
     Signal(i32),
+    /// It has ended, and nobody is left who knows how.
+    Unknown,
 }
 
 impl Status {
-    /// As a shell and docker count it: the code, or 128 plus the signal.
+    /// As a shell and docker count it: the code, or 128 plus the signal; 255 where it is unknown.
     pub fn code(self) -> i32 {
         match self {
             Self::Code(code) => code.into(),
             Self::Signal(signal) => 128 + signal,
+            Self::Unknown => 255,
+        }
+    }
+
+    /// Of a child that was waited for.
+    fn of_child(pidfd: BorrowedFd<'_>) -> Result<Self> {
+        let ended = |errno| refused(errno, "wait for the container".into());
+        let info = waitid(WaitId::PidFd(pidfd), WaitIdOptions::EXITED).map_err(ended)?;
+        let info = info.ok_or(Errno::CHILD).map_err(ended)?;
+        match (info.exit_status(), info.terminating_signal()) {
+            (Some(code), _) => Ok(Self::Code(code as u8)),
+            (None, Some(signal)) => Ok(Self::Signal(signal)),
+            (None, None) => Err(Error::new(Kind::Kernel, "wait for the container: neither code nor signal")),
+        }
+    }
+
+    /// Of one whose parent is another process by now: the kernel tells once that has reaped it.
+    fn of_stranger(pidfd: BorrowedFd<'_>) -> Self {
+        /// Reapers that are slow take a few seconds.
+        const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+        // Readable: it has ended; hung up: it is reaped.
+        let _ = poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)], None);
+        let _ = poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::empty())], Some(&PATIENCE));
+        match sys::keep::status_of(pidfd) {
+            None => Self::Unknown,
+            Some(status) if status & 0x7F == 0 => Self::Code((status >> 8) as u8),
+            Some(status) => Self::Signal(status & 0x7F),
         }
     }
 }
@@ -73,6 +106,12 @@ pub struct Exited {
 }
 
 impl Running {
+    /// A container that another process made and is there no more to attend.
+    pub fn adopt(pid: Pid, pidfd: OwnedFd, cgroup: Option<cgroup::Cgroup>) -> Self {
+        let (held, warnings) = (Vec::new(), Vec::new());
+        Self { pid, pidfd, ours: false, channel: None, held, cgroup, rdt: None, warnings }
+    }
+
     /// The first process, as the host sees it.
     pub fn pid(&self) -> Pid {
         self.pid
@@ -153,16 +192,8 @@ impl Running {
 
     /// Waits for the end of the first process.
     pub fn wait(self) -> Result<Exited> {
-        let ended = |errno| refused(errno, "wait for the container".into());
-        let info = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED).map_err(ended)?;
-        let info = info.ok_or(Errno::CHILD).map_err(ended)?;
-        let status = match (info.exit_status(), info.terminating_signal()) {
-            (Some(code), _) => Status::Code(code as u8),
-            (None, Some(signal)) => Status::Signal(signal),
-            (None, None) => {
-                return Err(Error::new(Kind::Kernel, "wait for the container: neither code nor signal"));
-            }
-        };
+        let pidfd = self.pidfd.as_fd();
+        let status = if self.ours { Status::of_child(pidfd)? } else { Status::of_stranger(pidfd) };
         let oom_killed = self.cgroup.as_ref().is_some_and(cgroup::Cgroup::oom_killed);
         Ok(Exited { status, oom_killed, cgroup: self.cgroup, rdt: self.rdt, held: self.held })
     }

@@ -91,7 +91,7 @@ impl Plan {
         sys::step!("runtime.start.cloned");
         let warnings = self.warnings.iter().cloned().chain(self.missing_capabilities()).collect();
         let mut running =
-            Running { pid, pidfd, channel: Some(ours), held: Vec::new(), cgroup, rdt: None, warnings };
+            Running { pid, pidfd, ours: true, channel: Some(ours), held: Vec::new(), cgroup, rdt: None, warnings };
         match self.furnish(&mut running, &rootfs, caller) {
             Ok(()) => Ok(running),
             Err(error) => Err(give_up(running, error)),

@@ -10,6 +10,7 @@
 
 pub mod bpf;
 pub mod file;
+pub mod keep;
 pub mod landlock;
 pub mod link;
 pub mod mount;

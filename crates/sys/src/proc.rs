@@ -6,7 +6,7 @@
 
 use crate::mount::FileSystem;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, fstatfs, open, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, fstatfs, open, openat, openat2};
 use rustix::io::{Errno, Result};
 use std::path::Path;
 
@@ -67,8 +67,56 @@ pub fn is_procfs(file: impl AsFd) -> bool {
 
 /// Is there a file of the kernel's at this path of the host's `/sys` or `/proc`, that reads as `text`?
 pub fn reads_as(path: &str, text: &str) -> bool {
-    let file = rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    let file = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
     let mut buffer = [0; 16];
     let length = file.and_then(|file| rustix::io::read(file, &mut buffer)).unwrap_or(0);
     buffer[..length].trim_ascii() == text.as_bytes()
+}
+
+/// What is asked of proc_pid_stat(5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// A zombie does not, nor does the first process of a pid namespace that has ended and waits for somebody on the
+    /// host to reap what was put into the namespace from there.
+    pub lives: bool,
+    /// When it began, in clock ticks since boot: with its id it is this process and no other.
+    pub born: u64,
+}
+
+/// PF_EXITING of linux/sched.h.
+const EXITING: u32 = 4;
+
+/// Looks at a process of this procfs.
+///
+/// # Errors
+/// ENOENT or ESRCH where there is none.
+pub fn stat(pid: i32) -> Result<Stat> {
+    let file = openat(CWD, format!("/proc/{pid}/stat"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    parse_stat(&crate::file::read_whole(file, 1023)?).ok_or(Errno::PROTO)
+}
+
+/// The name in parentheses may contain anything, also parentheses.
+pub fn parse_stat(bytes: &[u8]) -> Option<Stat> {
+    let end = bytes.iter().rposition(|&byte| byte == b')')?;
+    let text = std::str::from_utf8(bytes.get(end + 2..)?).ok()?;
+    let mut fields = text.split(' ');
+    let state = *fields.next()?.as_bytes().first()?;
+    let flags: u32 = fields.nth(5)?.parse().ok()?;
+    let born = fields.nth(12)?.trim_end().parse().ok()?;
+    Some(Stat { lives: !matches!(state, b'Z' | b'X') && flags & EXITING == 0, born })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_moves_no_field() {
+        let line = b"12 (a) Z 1) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20\n";
+        assert_eq!(parse_stat(line), Some(Stat { lives: false, born: 4711 }), "flags 6: it is exiting");
+        let line = b"12 (a) S 1 2 3 4 5 4194560 7 8 9 10 11 12 13 14 15 16 17 18 4711 20\n";
+        assert_eq!(parse_stat(line), Some(Stat { lives: true, born: 4711 }));
+        assert_eq!(parse_stat(b"12 (x"), None);
+        assert_eq!(parse_stat(b"12 (x)"), None);
+    }
 }
