@@ -86,6 +86,9 @@ pub struct Running {
     pub boot: String,
     /// Its control group, in the engine's notation.
     pub cgroup: Option<String>,
+    /// The numbers of the slots that it has for its further ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<u32>,
     /// Whatever else the engine needs to clean up after a dead owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Box<RawValue>>,
@@ -132,6 +135,11 @@ impl Slot {
         write_running(&self.file, &self.running).at(|| format!("write slot `{}`", self.number))
     }
 
+    /// Its further ranges of ids, in the order they were taken.
+    pub fn further(&self, pool: &Pool) -> Vec<IdRange> {
+        self.more.iter().map(|more| pool.range(more.number)).collect()
+    }
+
     /// Gives all its ranges back.
     pub fn release(self) -> Result<()> {
         for number in self.more.iter().map(|more| more.number).chain([self.number]) {
@@ -152,10 +160,22 @@ pub struct DeadSlot {
     /// What it said; `None` where its owner died before it wrote.
     pub running: Option<Running>,
     dir: OwnedFd,
-    _file: OwnedFd,
+    file: OwnedFd,
 }
 
 impl DeadSlot {
+    /// Takes it over, with those of `others` that it has for its further ids: what it says goes on.
+    pub fn revive(self, others: &mut Vec<Self>) -> Option<Slot> {
+        let Self { number, range, running, dir, file } = self;
+        let running = running?;
+        let mut more = Vec::new();
+        for number in &running.more {
+            let place = others.iter().position(|other| other.number == *number)?;
+            more.push(More { number: *number, _file: others.remove(place).file });
+        }
+        Some(Slot { number, range, running, dir, file, more })
+    }
+
     /// Gives the range back. After everything that used it is gone.
     pub fn release(self) -> Result<()> {
         disk::unlink(&self.dir, &self.number.to_string()).at(|| format!("release slot `{}`", self.number))?;
@@ -201,6 +221,7 @@ impl Store {
         flock(&slot.dir, FlockOperation::Unlock).at(lock)?;
         let (number, file) = taken?;
         slot.more.push(More { number, _file: file });
+        slot.running.more.push(number);
         sys::step!("store.slot.widen");
         Ok(self.pool().range(number))
     }
@@ -286,7 +307,7 @@ impl Store {
         let Some(file) = abandoned(dir, name).at(what)? else { return Ok(None) };
         let running = read_running(&file).at(what)?;
         let dir = dir.try_clone_to_owned().map_err(|cause| Error::new(Kind::Io, what()).caused_by(cause))?;
-        Ok(Some(DeadSlot { number, range: self.pool().range(number), running, dir, _file: file }))
+        Ok(Some(DeadSlot { number, range: self.pool().range(number), running, dir, file }))
     }
 
     fn make_slots(&self) -> Result<OwnedFd> {
@@ -321,7 +342,8 @@ fn own(file: Sys<OwnedFd>) -> Sys<OwnedFd> {
 
 /// The open and locked slot, if nobody else holds it.
 fn abandoned(dir: BorrowedFd<'_>, name: &str) -> Sys<Option<OwnedFd>> {
-    let file = match openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+    // Writable, for who takes it over.
+    let file = match openat(dir, name, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(None),
         other => other?,
     };

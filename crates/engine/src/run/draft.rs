@@ -148,6 +148,7 @@ impl Engine {
             started: jiff::Timestamp::now(),
             boot: String::new(),
             cgroup: Some(cgroup.to_owned()),
+            more: Vec::new(),
             details: None,
         };
         self.store.claim(running, &reserved()).map_err(from_store)

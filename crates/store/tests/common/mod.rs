@@ -140,6 +140,7 @@ pub fn running(container: ContainerId) -> Running {
         started: jiff::Timestamp::now(),
         boot: String::new(),
         cgroup: None,
+        more: Vec::new(),
         details: None,
     }
 }
