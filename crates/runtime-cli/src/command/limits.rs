@@ -2,7 +2,7 @@
 
 use super::{Caller, Done, Failure};
 use crate::flags::{Read, Syntax, Typed, mistake, switch, value};
-use bundle::{Oom, Place};
+use bundle::{Oom, Place, Stats};
 use oci::runtime::LinuxResources;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
@@ -156,7 +156,7 @@ pub(super) fn events(typed: &Typed, caller: &Caller) -> Done {
     }
     let place = caller.root.open(&typed.words[0])?;
     if typed.is_on("stats") {
-        tell_stats(&place)?;
+        tell_stats(&place, &place.stats()?)?;
         return Ok(0);
     }
     place.stats()?;
@@ -166,23 +166,23 @@ pub(super) fn events(typed: &Typed, caller: &Caller) -> Done {
         let left = next.saturating_duration_since(Instant::now());
         let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
         let heard = poll(&mut [PollFd::new(&notice, PollFlags::IN)], Some(&left)).unwrap_or(0) > 0;
-        if place.stats().is_err() {
+        let Ok(stats) = place.stats() else {
             return Ok(0); // the container has ended
-        }
+        };
         // At every turn: the kernel says that memory ran out before it has killed.
         match notice.look() {
             Oom::Gone => return Ok(0),
             Oom::Killed(count) => (0..count).try_for_each(|_| tell(&place, "oom", None))?,
         }
         if !heard {
-            tell_stats(&place)?;
+            tell_stats(&place, &stats)?;
             next += interval;
         }
     }
 }
 
-fn tell_stats(place: &Place) -> Result<(), Failure> {
-    let mut stats = serde_json::to_value(place.stats()?).map_err(std::io::Error::from)?;
+fn tell_stats(place: &Place, stats: &Stats) -> Result<(), Failure> {
+    let mut stats = serde_json::to_value(stats).map_err(std::io::Error::from)?;
     stats["intel_rdt"] = json!({});
     stats["network_interfaces"] = Value::Null;
     tell(place, "stats", Some(stats))
