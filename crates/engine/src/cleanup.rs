@@ -1,11 +1,13 @@
 //! What a process that was killed left behind.
 //!
 //! Whoever runs a container holds its slot's lock; the kernel lets go of it whatever happens. So the next
-//! command finds slots without an owner, ends what is left of their containers, and gives the slots back.
+//! command finds slots without an owner. A container that lives gets another monitor; what is left of others is ended,
+//! and their slots given back.
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
 use crate::events::Event;
+use crate::life::{Left, Notes};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use std::path::Path;
@@ -32,11 +34,28 @@ impl Engine {
         self.store.recover().map_err(from_store)?;
         for _ in 0..PATIENCE {
             let found = self.store.abandoned_slots(|running| lives(running.monitor)).map_err(from_store)?;
-            found.dead.into_iter().try_for_each(|slot| self.bury_one(slot))?;
+            self.see_to(found.dead)?;
             if !found.dying {
                 break;
             }
             std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    /// What lives gets another monitor, and what does not is buried.
+    fn see_to(&self, mut dead: Vec<DeadSlot>) -> Result<()> {
+        // In the order they come: what has further ranges before these.
+        dead.reverse();
+        while let Some(slot) = dead.pop() {
+            let left = slot.running.as_ref().map_or(Ok(None), Left::of)?;
+            let slot = match left {
+                // A copy of this process would have one thread, and the others' locks.
+                Some(_) if sys::process::threads() > 1 => return Ok(()),
+                Some(left) => self.adopt(slot, left, &mut dead)?,
+                None => Some(slot),
+            };
+            slot.map_or(Ok(()), |slot| self.bury_one(slot))?;
         }
         Ok(())
     }
@@ -81,12 +100,17 @@ impl Engine {
             Err(error) if *error.kind() == store::Kind::InUse => return Ok(()),
             other => other.map_err(from_store)?,
         };
+        // In the foreground of who was killed it was killed as well.
+        let (code, error) = match Notes::of(running) == Notes::default() {
+            true => (137, "the process that ran it was killed"),
+            false => (runtime::Status::Unknown.code(), "its monitor was killed: how it ended is not known"),
+        };
         let exit = store::Exit {
-            code: 137,
+            code,
             oom: false,
             started: Some(running.started),
             finished: jiff::Timestamp::now(),
-            error: Some("the process that ran it was killed".into()),
+            error: Some(error.into()),
         };
         if held.record.remove {
             return self.discard_after(vec![self.event_of(&held, "die").ended(&exit)], held).map(drop);

@@ -140,11 +140,14 @@ fn rename_killed_at_every_step() {
     kill_at_every_step(RENAME);
 }
 
+/// Steps of a monitor, which has no stream to list them on.
+const IN_MONITOR: [&str; 3] = ["engine.life.kept", "engine.life.noted", "engine.life.stays"];
+
 /// Whoever comes to the step, the command or the monitor that it left: what is there afterwards can be seen and removed.
 #[test]
 fn a_detached_run_killed_at_every_step() {
     const DETACHED: Journey = (&["run", "-d", "--name", "kept", "bb", "true"], NOTHING);
-    for step in steps_of(RUN) {
+    for step in steps_of(RUN).into_iter().chain(IN_MONITOR.map(str::to_owned)) {
         let sandbox = furnished();
         let output = with_kill(&sandbox, &step, DETACHED);
         let context = || format!("killed at {step}: {}", text(&output.stderr));
@@ -187,6 +190,7 @@ fn hello_killed_at_every_step() {
 #[test]
 fn every_step_of_the_sources_is_tried() {
     let reached: BTreeSet<_> = ALL.into_iter().flat_map(steps_of).collect();
+    let reached: BTreeSet<_> = reached.into_iter().chain(IN_MONITOR.map(str::to_owned)).collect();
     let missed: Vec<_> = steps().into_iter().filter(|step| !reached.contains(step)).collect();
     let unexplained: Vec<_> = missed.iter().filter(|step| !RARE.contains(&step.as_str())).collect();
     assert!(unexplained.is_empty(), "no journey comes to {unexplained:?}");

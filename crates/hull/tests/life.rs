@@ -315,18 +315,3 @@ fn the_exit_code_is_heard_even_of_what_goes_at_its_end() {
     soon("it is gone", || sandbox.ok(&["ps", "-aq"]).is_empty());
     sandbox.assert_clean();
 }
-
-#[test]
-fn a_monitor_that_is_killed_leaves_nothing_that_runs() {
-    let sandbox = Sandbox::new();
-    let id = waiting(&sandbox, &["--name", "orphan"]);
-    let pid: i32 = format(&sandbox, &id, "{{.State.Pid}}").parse().unwrap();
-    let monitor = rustix::process::Pid::from_raw(parent_of(pid)).unwrap();
-    rustix::process::kill_process(monitor, rustix::process::Signal::KILL).unwrap();
-    soon("the next command sees it ended", || sandbox.ok(&["ps", "-q"]).is_empty());
-    assert_eq!(format(&sandbox, &id, "{{.State.ExitCode}}"), "137");
-    sandbox.ok(&["start", "orphan"]);
-    assert!(sandbox.ok(&["ps"]).contains("orphan"), "and can start it again");
-    sandbox.ok(&["rm", "-f", "orphan"]);
-    sandbox.assert_clean();
-}

@@ -48,8 +48,16 @@ impl Plan {
         let child = Child { plan: self, stdio, channel: theirs, entry, groups: &[], manner, caller };
         let (pid, pidfd, ours) = bear(ours, child, target, rest)?;
         let warnings = self.warnings.iter().cloned().chain(self.missing_capabilities()).collect();
-        let running =
-            Running { pid, pidfd, ours: true, channel: Some(ours), held: Vec::new(), cgroup: None, rdt: None, warnings };
+        let running = Running {
+            pid,
+            pidfd,
+            ours: true,
+            channel: Some(ours),
+            held: Vec::new(),
+            cgroup: None,
+            rdt: None,
+            warnings,
+        };
         let settled = if inherits { Ok(()) } else { self.set_oom_score(running.pid) };
         match settled.and_then(|()| self.settle(&running, cgroup)) {
             Ok(()) => Ok(running),

@@ -90,8 +90,16 @@ impl Plan {
         let (pid, pidfd, ours) = self.bear(ours, child)?;
         sys::step!("runtime.start.cloned");
         let warnings = self.warnings.iter().cloned().chain(self.missing_capabilities()).collect();
-        let mut running =
-            Running { pid, pidfd, ours: true, channel: Some(ours), held: Vec::new(), cgroup, rdt: None, warnings };
+        let mut running = Running {
+            pid,
+            pidfd,
+            ours: true,
+            channel: Some(ours),
+            held: Vec::new(),
+            cgroup,
+            rdt: None,
+            warnings,
+        };
         match self.furnish(&mut running, &rootfs, caller) {
             Ok(()) => Ok(running),
             Err(error) => Err(give_up(running, error)),

@@ -88,5 +88,14 @@ fn new(name: String) -> NewContainer {
 
 fn running(container: ContainerId) -> Running {
     let started = jiff::Timestamp::now();
-    Running { container, monitor: 1, pid: None, started, boot: String::new(), cgroup: None, more: Vec::new(), details: None }
+    Running {
+        container,
+        monitor: 1,
+        pid: None,
+        started,
+        boot: String::new(),
+        cgroup: None,
+        more: Vec::new(),
+        details: None,
+    }
 }

@@ -52,7 +52,7 @@ impl Store {
     }
 
     /// Its record as it is now, unless it was removed.
-    fn record_now(&self, container: &Container) -> Result<Record> {
+    pub fn record_now(&self, container: &Container) -> Result<Record> {
         let what = || format!("look at container `{}`", container.record.name);
         let record: Option<Record> = disk::read_record(&container.dir, "container.json")?;
         let is_there = disk::is_at(&container.dir, self.root(), &container.path()).at(what)?;

@@ -139,6 +139,26 @@ impl Container {
         disk::read_record(&self.dir, "exit.json")
     }
 
+    /// Was it ended by hand? Kept over the host's end.
+    pub fn is_stopped(&self) -> Result<bool> {
+        match rustix::fs::statat(&self.dir, STOPPED, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno).at(|| format!("look at container `{}`", self.record.name)),
+        }
+    }
+
+    /// Says that it was, or forgets it.
+    pub fn set_stopped(&self, stopped: bool) -> Result<()> {
+        let what = || format!("note that container `{}` is stopped", self.record.name);
+        match stopped {
+            true => disk::overwrite(self.dir.as_fd(), STOPPED, b"", false).at(what)?,
+            false if !self.is_stopped()? => return Ok(()),
+            false => disk::unlink(&self.dir, STOPPED).at(what)?,
+        }
+        fsync(&self.dir).at(what)
+    }
+
     /// Holds it; an error of kind `InUse` where another process does. Only who holds a directory
     /// moves it: one that is held and still has its name among the containers stays what it is.
     pub fn hold(self) -> Result<Held> {
@@ -235,6 +255,9 @@ impl Store {
         Ok(Some(Container { record, dir, key: key.into() }))
     }
 }
+
+/// The name of an empty file: the container was ended by hand.
+const STOPPED: &str = "stopped";
 
 /// Writes everything a container's directory needs but `upper` and `work`.
 fn fill(dir: BorrowedFd<'_>, record: &Record, etc: &EtcFiles) -> Result<()> {

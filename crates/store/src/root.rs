@@ -188,7 +188,7 @@ impl Store {
     }
 
     /// Names this boot of the host; random(4), "Kernel parameters". Read once.
-    pub(crate) fn boot_id(&self) -> Result<String> {
+    pub fn boot_id(&self) -> Result<String> {
         if let Some(boot) = self.boot.get() {
             return Ok(boot.clone());
         }

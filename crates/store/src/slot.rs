@@ -135,11 +135,6 @@ impl Slot {
         write_running(&self.file, &self.running).at(|| format!("write slot `{}`", self.number))
     }
 
-    /// Its further ranges of ids, in the order they were taken.
-    pub fn further(&self, pool: &Pool) -> Vec<IdRange> {
-        self.more.iter().map(|more| pool.range(more.number)).collect()
-    }
-
     /// Gives all its ranges back.
     pub fn release(self) -> Result<()> {
         for number in self.more.iter().map(|more| more.number).chain([self.number]) {
@@ -226,6 +221,11 @@ impl Store {
         Ok(self.pool().range(number))
     }
 
+    /// The further ranges of a slot, in the order they were taken.
+    pub fn further(&self, slot: &Slot) -> Vec<IdRange> {
+        slot.more.iter().map(|more| self.pool().range(more.number)).collect()
+    }
+
     fn take_free(
         &self,
         dir: BorrowedFd<'_>,
@@ -295,6 +295,8 @@ impl Store {
             for name in free {
                 found.dead.extend(self.dead_slot(dir.as_fd(), &name)?);
             }
+            // They share this descriptor, and each has a lock of its own.
+            flock(&dir, FlockOperation::Unlock).at(|| "unlock the directory of slots".into())?;
         }
         // A range that says nothing may be a container's further one, which is to be ended first.
         found.dead.sort_by_key(|slot| slot.running.is_none());

@@ -6,39 +6,74 @@
 use crate::check;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::{Errno, Result};
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, PidfdGetfdFlags, Signal, WaitId, WaitIdOptions, pidfd_getfd, pidfd_open,
+    pidfd_send_signal, waitid,
+};
 use std::ffi::{c_int, c_void};
+use std::mem::MaybeUninit;
 
 /// Room for two frames; nothing is ever delivered to it.
 const STACK: usize = 16 << 10;
 
-/// What the new process is told; never freed, as the memory is shared for as long as one of the two lives.
+/// What the new process is told.
+#[derive(Debug)]
 struct Order {
     /// Ranges of descriptors to close, first and last.
     close: Vec<(u32, u32)>,
     name: [u8; 16],
+    /// Says whether it stays.
+    told: RawFd,
 }
 
-/// Makes a process, a child of this one, that keeps only `held` open and waits to be killed. `name` is what ps(1)
-/// shows. All signals must be blocked here.
+/// A process that keeps descriptors: a child of its maker, gone with it unless it is told to stay.
+#[derive(Debug)]
+pub struct Keeper {
+    pid: Pid,
+    kept: Kept,
+    tell: OwnedFd,
+}
+
+impl Keeper {
+    /// Its id.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Whatever happens to its maker from now on, it stays until it is killed.
+    pub fn stay(self) -> Result<Kept> {
+        rustix::io::write(&self.tell, &[1])?;
+        Ok(self.kept)
+    }
+}
+
+/// Makes a process, a child of this one, that keeps only `held` open. `name` is what ps(1) shows. All signals must be
+/// blocked here.
 ///
 /// # Errors
 /// Those of clone(2), EINVAL where signals are not blocked.
-pub fn keep(held: &[BorrowedFd<'_>], name: &str) -> Result<(Pid, OwnedFd)> {
+pub fn keep(held: &[BorrowedFd<'_>], name: &str) -> Result<Keeper> {
     if !crate::signal::all_blocked()? {
         return Err(Errno::INVAL);
     }
-    let order: &'static Order = Box::leak(Box::new(Order { close: gaps(held), name: short(name) }));
+    let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let all: Vec<_> = held.iter().copied().chain([told.as_fd()]).collect();
+    let order = Order { close: gaps(&all), name: short(name), told: told.as_raw_fd() };
+    let loan = Loan {
+        stack: Box::into_raw(Box::new_uninit_slice(STACK / size_of::<u128>())),
+        order: Box::into_raw(Box::new(order)),
+    };
     let mut pidfd: c_int = -1;
     let flags = libc::CLONE_VM | libc::CLONE_PIDFD | libc::SIGCHLD;
-    let argument = std::ptr::from_ref(order).cast_mut().cast::<c_void>();
-    // SAFETY: the stack is that process's alone and, as `order`, never freed. The new
+    // SAFETY: the stack is that process's alone and lives, as `order` does, until it has ended. The new
     // process allocates nothing, takes no lock, and returns to nothing of ours; its descriptors are copies
     // (no CLONE_FILES). `pidfd` is written before the call returns.
-    let pid = check(unsafe { libc::clone(wait, stack(), flags, argument, &raw mut pidfd) }.into())?;
+    let pid =
+        check(unsafe { libc::clone(wait, loan.top(), flags, loan.order.cast(), &raw mut pidfd) }.into())?;
     let pid = Pid::from_raw(pid as i32).ok_or(Errno::SRCH)?;
     // SAFETY: CLONE_PIDFD stored a new descriptor that nobody else owns.
-    Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    Ok(Keeper { pid, kept: Kept { pidfd, loan: Some(loan) }, tell })
 }
 
 /// The whole life of the new process.
@@ -51,17 +86,39 @@ extern "C" fn wait(argument: *mut c_void) -> c_int {
     }
     // SAFETY: sixteen bytes with a NUL at the end.
     unsafe { libc::prctl(libc::PR_SET_NAME, order.name.as_ptr()) };
+    let mut byte = 0_u8;
+    // SAFETY: one byte of this process's own stack; the maker's death ends the pipe, and no signal comes.
+    if unsafe { libc::read(order.told, (&raw mut byte).cast(), 1) } != 1 {
+        crate::process::exit_now(0);
+    }
     loop {
         // With every signal blocked it does not come back.
         rustix::event::pause();
     }
 }
 
-/// The end of a piece of memory that is never freed, aligned as a stack is.
-fn stack() -> *mut c_void {
-    let words: &'static mut [std::mem::MaybeUninit<u128>] =
-        Box::leak(Box::new_uninit_slice(STACK / size_of::<u128>()));
-    words.as_mut_ptr_range().end.cast()
+/// Memory that another process uses: given back by [`Kept::end`] only, as it may live longer than all else here.
+#[derive(Debug)]
+struct Loan {
+    /// Aligned as a stack is.
+    stack: *mut [MaybeUninit<u128>],
+    order: *mut Order,
+}
+
+impl Loan {
+    /// Where a stack begins.
+    fn top(&self) -> *mut c_void {
+        // One past its end, which is not accessed by this.
+        self.stack.cast::<u128>().wrapping_add(self.stack.len()).cast()
+    }
+
+    fn give_back(self) {
+        // SAFETY: both came from Box::into_raw in `keep`, and the process that used them has ended.
+        unsafe {
+            drop(Box::from_raw(self.stack));
+            drop(Box::from_raw(self.order));
+        }
+    }
 }
 
 /// All descriptors but these.
@@ -88,9 +145,13 @@ fn short(name: &str) -> [u8; 16] {
     short
 }
 
-/// A process that may be gone, or another by now.
+/// A process that keeps descriptors.
 #[derive(Debug)]
-pub struct Kept(OwnedFd);
+pub struct Kept {
+    pidfd: OwnedFd,
+    /// Of one that was made here.
+    loan: Option<Loan>,
+}
 
 impl Kept {
     /// Opens the process of this id if it is the one that was born at this time, see [`crate::proc::Stat`].
@@ -101,13 +162,14 @@ impl Kept {
             other => other?,
         };
         // Asked after it is open: what began then and is there is what is open.
-        let is_it = crate::proc::stat(pid.as_raw_nonzero().get()).is_ok_and(|stat| stat.born == born);
-        Ok(is_it.then_some(Self(pidfd)))
+        let stat = crate::proc::stat(pid.as_raw_nonzero().get());
+        let is_it = stat.is_ok_and(|stat| stat.born == born && stat.lives);
+        Ok(is_it.then_some(Self { pidfd, loan: None }))
     }
 
     /// A copy of its descriptor of this number; none where it has none.
     pub fn take(&self, number: RawFd) -> Result<Option<OwnedFd>> {
-        match pidfd_getfd(&self.0, number, PidfdGetfdFlags::empty()) {
+        match pidfd_getfd(&self.pidfd, number, PidfdGetfdFlags::empty()) {
             Ok(fd) => Ok(Some(fd)),
             Err(Errno::BADF) => Ok(None),
             Err(errno) => Err(errno),
@@ -116,7 +178,19 @@ impl Kept {
 
     /// The process.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.pidfd.as_fd()
+    }
+
+    /// Ends it, and lets go of all that it kept.
+    pub fn end(self) -> Result<()> {
+        match pidfd_send_signal(&self.pidfd, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(errno) => return Err(errno),
+        }
+        let Some(loan) = self.loan else { return Ok(()) };
+        waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED)?;
+        loan.give_back();
+        Ok(())
     }
 }
 
@@ -145,7 +219,7 @@ pub fn status_of(pidfd: impl AsFd) -> Option<i32> {
 mod tests {
     use super::*;
     use crate::process::exit_now;
-    use rustix::process::{Signal, WaitOptions, pidfd_send_signal, waitpid};
+    use rustix::process::{WaitOptions, waitpid};
 
     /// In a process of its own, as cargo's tests have threads and unblocked signals.
     #[test]
@@ -156,8 +230,10 @@ mod tests {
         let pid = match Pid::from_raw(unsafe { libc::fork() }) {
             None => {
                 crate::signal::block_exactly(&crate::signal::Set::full()).unwrap();
-                let (pid, _) = keep(&[from.as_fd()], "hull-keep").unwrap();
-                let pid = pid.as_raw_nonzero().get();
+                let keeper = keep(&[from.as_fd()], "hull-keep").unwrap();
+                let pid = keeper.pid().as_raw_nonzero().get();
+                // Its memory goes with this process.
+                keeper.stay().unwrap();
                 let born = crate::proc::stat(pid).unwrap().born;
                 rustix::io::write(&tell, format!("{pid} {born} {}", from.as_raw_fd()).as_bytes()).unwrap();
                 exit_now(0)
@@ -180,6 +256,6 @@ mod tests {
         while kept.take(tell.as_raw_fd()).unwrap().is_some() {
             std::thread::yield_now();
         }
-        pidfd_send_signal(kept.pidfd(), Signal::KILL).unwrap();
+        kept.end().unwrap();
     }
 }

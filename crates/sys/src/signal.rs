@@ -68,7 +68,9 @@ pub(crate) fn all_blocked() -> Result<bool> {
     let mut now = Set::empty();
     // SAFETY: without a new set only the old one is written, which is initialised and outlives the call.
     check(unsafe { libc::sigprocmask(libc::SIG_SETMASK, std::ptr::null(), &raw mut now.0) }.into())?;
-    Ok((1..32).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)).all(|signal| now.contains(signal)))
+    Ok((1..32)
+        .filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal))
+        .all(|signal| now.contains(signal)))
 }
 
 /// A descriptor from which blocked signals of `set` are read, see signalfd(2). Does not block, closed on exec.

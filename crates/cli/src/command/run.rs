@@ -65,6 +65,7 @@ fn userns(typed: &Typed) -> Read<request::UserNamespace> {
 pub(crate) fn request(typed: &Typed, caller: &Caller) -> Read<RunRequest> {
     let (image, command) = typed.words.split_first().ok_or_else(|| Mistake::new("an image is missing"))?;
     Ok(RunRequest {
+        restart: Default::default(),
         image: image.clone(),
         command: command.to_vec(),
         name: typed.filled("name").map(str::to_owned),

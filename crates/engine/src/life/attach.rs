@@ -25,6 +25,11 @@ pub struct Attaching {
 }
 
 impl Attaching {
+    /// Neither to hear nor to say anything, but the end.
+    pub(super) fn silent() -> Self {
+        Self { input: false, output: false, error: false, proxy_signals: false, detach_keys: Vec::new() }
+    }
+
     pub(super) fn wants(&self) -> u8 {
         let bit = |is: bool, bit: u8| if is { bit } else { 0 };
         bit(self.input, wire::SENDS_INPUT)
@@ -61,25 +66,36 @@ impl Line {
         }
     }
 
-    /// Moves bytes until one side goes. `signal` sends one to the container.
+    /// Moves bytes until one side goes; none where that is the monitor, without a word. `signal` sends one to the
+    /// container.
     pub(super) fn converse(
         self,
         how: &Attaching,
         host: HostStreams<'_>,
         signals: &Signals,
         signal: &dyn Fn(i32) -> Result<()>,
-    ) -> Result<Parted> {
+    ) -> Result<Option<Parted>> {
         let input = how.input.then_some(host.input);
         let raw = if self.tty && how.input { Raw::enter(host.input) } else { None };
         let keys = Keys::new(&how.detach_keys);
         let mut talk = Talk { line: &self, how, host, signals, signal, input, unsent: None, keys, _raw: raw };
         talk.resize();
         loop {
-            if let Some(parted) = talk.turn()? {
-                return Ok(parted);
+            match talk.turn()? {
+                Turn::On => {}
+                Turn::Lost => return Ok(None),
+                Turn::Parted(parted) => return Ok(Some(parted)),
             }
         }
     }
+}
+
+/// What came of a turn of the loop.
+enum Turn {
+    On,
+    Parted(Parted),
+    /// The monitor is gone.
+    Lost,
 }
 
 struct Talk<'a> {
@@ -96,7 +112,7 @@ struct Talk<'a> {
 }
 
 impl Talk<'_> {
-    fn turn(&mut self) -> Result<Option<Parted>> {
+    fn turn(&mut self) -> Result<Turn> {
         let mut flags = PollFlags::IN;
         flags.set(PollFlags::OUT, self.unsent.is_some());
         let mut fds = vec![
@@ -117,29 +133,29 @@ impl Talk<'_> {
         if happened[1] {
             for number in self.signals.arrived()? {
                 if let Some(parted) = self.take_signal(number)? {
-                    return Ok(Some(parted));
+                    return Ok(Turn::Parted(parted));
                 }
             }
         }
         if happened.get(2) == Some(&true) && self.send_input()? {
-            return Ok(Some(Parted::Detached));
+            return Ok(Turn::Parted(Parted::Detached));
         }
-        if happened[0] && hears { self.hear() } else { Ok(None) }
+        if happened[0] && hears { self.hear() } else { Ok(Turn::On) }
     }
 
-    fn hear(&mut self) -> Result<Option<Parted>> {
+    fn hear(&mut self) -> Result<Turn> {
         let heard = wire::hear(&self.line.socket);
         let Some(packet) = heard.or_err(Kind::Failed, || "hear from the container's monitor".into())? else {
-            return Err(Error::new(Kind::Failed, "the container's monitor ended"));
+            return Ok(Turn::Lost);
         };
         match packet.tag {
-            Tag::Output => put(self.host.output, &packet.payload, "output").map(|()| None),
-            Tag::ErrorOutput => put(self.host.error, &packet.payload, "error").map(|()| None),
+            Tag::Output => put(self.host.output, &packet.payload, "output").map(|()| Turn::On),
+            Tag::ErrorOutput => put(self.host.error, &packet.payload, "error").map(|()| Turn::On),
             Tag::Ended => {
                 let code = packet.payload.first_chunk().map_or(125, |code| i32::from_le_bytes(*code));
-                Ok(Some(Parted::Ended(code)))
+                Ok(Turn::Parted(Parted::Ended(code)))
             }
-            _ => Ok(None),
+            _ => Ok(Turn::On),
         }
     }
 

@@ -8,15 +8,21 @@
 //!
 //! The monitor is this program, forked while it has one thread. It holds the container and its slot, so that
 //! whoever asked may go. To signal, freeze or look at a container takes only the kernel; to share its streams or
-//! hear its end takes the monitor's door.
+//! hear its end takes the monitor's door. Should it be killed, the container goes on, its streams kept open by another
+//! process ([`notes`]), and the next command gives it another monitor ([`adopt`]).
 
+mod adopt;
 mod attach;
 mod exec;
 mod fork;
+mod guest;
 mod journal;
+mod live;
 mod log;
 mod monitor;
+mod notes;
 mod reading;
+mod restart;
 mod stop;
 mod wire;
 
@@ -28,19 +34,19 @@ pub use stop::StopRequest;
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
-use crate::request::{RunRequest, StreamsRequest};
-use crate::run::{
-    Ended, Ends, HostStreams, Ready, Signals, Tried, keep_capabilities, parsed, wire as wire_streams,
-    write_note,
-};
+use crate::request::RunRequest;
+use crate::run::{HostStreams, Signals, keep_capabilities, parsed, write_note};
+pub(crate) use adopt::Left;
 use attach::Line;
 use fault::Context;
-use fork::{Fork, Word, fork};
+use guest::Guest;
+use live::beget;
 pub(crate) use log::{Log, check_log, log_in_foreground, own_streams};
-use monitor::{Guest, Monitor, Over, Wiring};
+pub(crate) use notes::Notes;
 pub(crate) use reading::choice;
 use rustix::fd::OwnedFd;
 use rustix::termios::Winsize;
+use std::time::{Duration, Instant};
 use store::{Container, ContainerId, State};
 
 /// Who is there when a container begins.
@@ -60,7 +66,7 @@ impl Engine {
         crate::run::check_files(request)?;
         self.bury()?;
         let ready = self.decide(request)?.make(request)?;
-        write_note(request.cidfile.as_deref(), &ready.id(), "container ID")?;
+        write_note(request.cidfile.as_deref(), &ready.owned.id(), "container ID")?;
         ready.warnings.iter().for_each(|warning| warn(warning));
         ready.keep()
     }
@@ -72,9 +78,9 @@ impl Engine {
         self.mappable(request, warn, |request, warn| {
             keep_capabilities()?;
             let ready = self.decide(request)?.make(request)?;
-            write_note(request.cidfile.as_deref(), &ready.id(), "container ID")?;
-            let id = ready.id();
-            let pid = beget(ready, &request.streams, First::default(), warn)?;
+            write_note(request.cidfile.as_deref(), &ready.owned.id(), "container ID")?;
+            let id = ready.owned.id();
+            let pid = beget(ready, request, First::default(), warn)?;
             write_note(request.pidfile.as_deref(), &pid, "pid")?;
             Ok(id)
         })
@@ -117,19 +123,19 @@ impl Engine {
         })?;
         let socket = ours.or_err(Kind::Conflict, || "the container was started by somebody else".into())?;
         let line = Line { socket, tty: request.streams.tty };
-        line.converse(&how, host, &signals, &|signal| self.pass_signal(&container.record.id, signal))
-            .inspect(|parted| self.told_parting(&container, parted))
+        self.talk(&container, &how, host, &signals, Some(line))
     }
 
     /// The caller's streams at a container that runs.
     pub fn attach(&self, text: &str, how: &Attaching, host: HostStreams<'_>) -> Result<Parted> {
         let (container, state) = self.container(text)?;
-        let State::Running(_) = state else {
+        let State::Running(running) = &state else {
             return Err(Error::new(
                 Kind::Conflict,
                 "you cannot attach to a stopped container, start it first",
             ));
         };
+        check_awake(&container, running)?;
         let request: RunRequest = parsed(container.record.request.as_deref(), &container.record.name)?;
         if self.is_paused(&state) {
             return Err(Error::new(
@@ -142,11 +148,57 @@ impl Engine {
             return Err(Error::new(Kind::Invalid, "the input device is not a TTY"));
         }
         let signals = Signals::block()?;
-        let socket = wire::knock(container.dir()).map_err(|errno| no_monitor(&container, errno))?;
-        let line = Line::greet(socket, &how)?;
         self.report(self.event_of(&container, "attach"));
-        line.converse(&how, host, &signals, &|signal| self.pass_signal(&container.record.id, signal))
-            .inspect(|parted| self.told_parting(&container, parted))
+        self.talk(&container, &how, host, &signals, None)
+    }
+
+    /// At a monitor, and at the next one if that is killed.
+    fn talk(
+        &self,
+        container: &Container,
+        how: &Attaching,
+        host: HostStreams<'_>,
+        signals: &Signals,
+        mut line: Option<Line>,
+    ) -> Result<Parted> {
+        let id = &container.record.id;
+        loop {
+            let here = match line.take() {
+                Some(line) => line,
+                None => Line::greet(self.knock(container)?, how)?,
+            };
+            match here.converse(how, host, signals, &|signal| self.pass_signal(id, signal))? {
+                None if self.lives_on(container)? => {}
+                None => return self.code_of(container).map(Parted::Ended),
+                Some(parted) => {
+                    self.told_parting(container, &parted);
+                    return Ok(parted);
+                }
+            }
+        }
+    }
+
+    /// Goes to the monitor. Another command may be about to make one.
+    fn knock(&self, container: &Container) -> Result<OwnedFd> {
+        let until = Instant::now() + Duration::from_secs(10);
+        loop {
+            let errno = match wire::knock(container.dir()) {
+                Ok(socket) => return Ok(socket),
+                Err(errno) => errno,
+            };
+            let running = self.store.slot_of(&container.record.id).map_err(from_store)?;
+            let is_watched = running.is_some_and(|running| Notes::of(&running) != Notes::default());
+            if !is_watched || Instant::now() > until {
+                return Err(no_monitor(container, errno));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Whether a container whose monitor is gone has another one now.
+    fn lives_on(&self, container: &Container) -> Result<bool> {
+        self.bury()?;
+        Ok(self.store.slot_of(&container.record.id).map_err(from_store)?.is_some())
     }
 
     fn told_parting(&self, container: &Container, parted: &Parted) {
@@ -166,7 +218,7 @@ impl Engine {
             keep_capabilities()?;
             let container = self.store.container(&id.to_string()).map_err(from_store)?;
             let ready = self.ready_again(container, request)?;
-            beget(ready, &request.streams, first(request)?, warn).map(drop)
+            beget(ready, request, first(request)?, warn).map(drop)
         })
     }
 }
@@ -175,66 +227,18 @@ fn pair() -> Result<(OwnedFd, OwnedFd)> {
     wire::pair().or_err(Kind::Failed, || "make a socket for the streams".into())
 }
 
+/// Of one that has ended and is about to be started by its policy there is nothing to speak to.
+pub(crate) fn check_awake(container: &Container, running: &store::Running) -> Result<()> {
+    if Notes::of(running).rests_until.is_none() {
+        return Ok(());
+    }
+    let what =
+        format!("container {} is restarting, wait until the container is running", container.record.id);
+    Err(Error::new(Kind::Conflict, what))
+}
+
 /// A container that runs in a foreground is its caller's alone.
 fn no_monitor(container: &Container, errno: rustix::io::Errno) -> Error {
     let what = format!("container `{}` runs in the foreground of another command", container.record.name);
     Error::new(Kind::Conflict, what).caused_by(errno)
-}
-
-/// Forks the container's monitor and waits until the program runs.
-fn beget(ready: Ready<'_>, streams: &StreamsRequest, first: First, warn: &mut dyn FnMut(&str)) -> Tried<i32> {
-    let first = First { own: own_streams(streams)?, ..first };
-    ready.warnings.iter().for_each(|warning| warn(warning));
-    match fork()? {
-        Fork::Maker(heard) => {
-            ready.leave();
-            drop(first);
-            heard.listen(warn)
-        }
-        Fork::Monitor(word) => {
-            live(ready, streams, first, word);
-            sys::process::exit_now(0)
-        }
-    }
-}
-
-/// A container's whole life, in its monitor.
-fn live(mut ready: Ready<'_>, streams: &StreamsRequest, first: First, mut word: Word) {
-    let (running, wiring) = match bear(&mut ready, streams, first, &mut word) {
-        Ok(begun) => begun,
-        Err(ended) => {
-            let _ = wire::close_door(ready.held().dir());
-            drop(ready);
-            return word.failed(ended);
-        }
-    };
-    let over = Monitor::new(running, wiring, word).attend(&mut || ready.begun());
-    let _ = wire::close_door(ready.held().dir());
-    let Ok(Over { exited, failure, lost, guests, word }) = over else { return };
-    let lived = ready.finish(exited, failure, lost);
-    let code = lived.as_ref().map_or_else(crate::exit_code, |outcome| outcome.code);
-    if let (Some(word), Err(error)) = (word, lived) {
-        word.failed(Ended::Otherwise(error));
-    }
-    guests.into_iter().for_each(|guest| guest.part(code));
-}
-
-fn bear(
-    ready: &mut Ready<'_>,
-    streams: &StreamsRequest,
-    first: First,
-    word: &mut Word,
-) -> Tried<(runtime::Running, Wiring)> {
-    let failed = || "open the container's door".to_owned();
-    let door = wire::open_door(ready.held().dir()).or_err(Kind::Failed, failed)?;
-    let log = Log::open(ready.held(), &streams.log)?;
-    let all = StreamsRequest { attach: Vec::new(), ..streams.clone() };
-    let (stdio, ends) = match first.own {
-        Some(own) => (runtime::Stdio::Streams(own), Ends::default()),
-        None => wire_streams(&ready.plan, &all, first.size)?,
-    };
-    let running = ready.start(stdio)?;
-    running.warnings().iter().for_each(|warning| word.warn(warning));
-    let guests = first.guest.into_iter().collect();
-    Ok((running, Wiring { ends, door, log, guests, input_once: first.input_once }))
 }

@@ -4,95 +4,56 @@
 //! one that is gone is forgotten.
 
 use super::fork::Word;
+use super::guest::Guest;
 use super::log::Log;
+use super::notes::{Notes, Streams};
 use super::wire::{self, Tag};
 use crate::error::{Error, Kind, Result, from_runtime};
 use crate::request::Stream;
-use crate::run::Ends;
+use crate::run::Owned;
 use crate::run::waiting::{self, readable};
+use cgroup::{Oom, OomNotice};
 use fault::Context;
 use runtime::{Event, Exited, Running};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, read, write};
 use rustix::termios::Winsize;
-
-/// Who attached.
-#[derive(Debug)]
-pub(crate) struct Guest {
-    socket: OwnedFd,
-    /// What it asked for; nothing before its hello.
-    wants: u8,
-    /// What it has not taken yet.
-    pending: Option<(Tag, Vec<u8>)>,
-}
-
-impl Guest {
-    pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self { socket, wants: 0, pending: None }
-    }
-
-    /// False: it is gone.
-    fn give(&mut self, tag: Tag, bytes: &[u8]) -> bool {
-        match wire::say(&self.socket, tag, bytes) {
-            Ok(()) => true,
-            Err(Errno::AGAIN | Errno::NOBUFS) => {
-                self.pending = Some((tag, bytes.to_vec()));
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
-    fn take_pending(&mut self) -> bool {
-        self.pending.take().is_none_or(|(tag, bytes)| self.give(tag, &bytes))
-    }
-
-    /// One who is there before the container, and needs no hello.
-    pub(crate) fn invited(socket: OwnedFd, wants: u8) -> Self {
-        Self { socket, wants, pending: None }
-    }
-
-    /// The last thing it hears, if it listens within five seconds.
-    pub(crate) fn part(self, code: i32) {
-        let patience = rustix::time::Timespec { tv_sec: 5, tv_nsec: 0 };
-        let _ = poll(&mut [PollFd::new(&self.socket, PollFlags::OUT)], Some(&patience));
-        let _ = wire::say(&self.socket, Tag::Ended, &code.to_le_bytes());
-    }
-}
+use std::time::{Duration, Instant};
+use sys::keep::Kept;
 
 pub(crate) struct Monitor {
-    running: Running,
-    log: Log,
     door: OwnedFd,
     guests: Vec<Guest>,
-    output: Option<OwnedFd>,
-    error: Option<OwnedFd>,
-    input: Option<OwnedFd>,
+    log: Log,
+    /// None between two lives.
+    running: Option<Running>,
+    streams: Streams,
+    /// Keeps the streams, should this end before the container.
+    keeper: Option<Kept>,
     /// What a guest sent and the container has not read.
     typed: Vec<u8>,
-    master: Option<OwnedFd>,
     /// Standard input ends with the guest who sends it.
     input_once: bool,
+    memory: Option<OomNotice>,
     word: Option<Word>,
     /// Why the program never ran.
     failure: Option<Error>,
+    /// A guest said that there is something new in the files.
+    is_told: bool,
 }
 
-/// How a life ended, and who is still to be told.
+/// How a life ended.
 pub(crate) struct Over {
     pub(crate) exited: Exited,
     pub(crate) failure: Option<Error>,
     pub(crate) lost: Option<Error>,
-    pub(crate) guests: Vec<Guest>,
-    /// Where nothing ever ran.
-    pub(crate) word: Option<Word>,
 }
 
 /// What the loop waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Awaited {
+    Memory,
     End,
     Child,
     Door,
@@ -103,120 +64,206 @@ enum Awaited {
     Guest(usize),
 }
 
-/// How it is wired.
-pub(crate) struct Wiring {
-    pub(crate) ends: Ends,
-    pub(crate) door: OwnedFd,
+/// What a monitor attends to, from the beginning of a life or from somewhere in it.
+pub(crate) struct Attended {
+    pub(crate) running: Running,
+    pub(crate) streams: Streams,
+    /// Where another monitor has made one already.
+    pub(crate) keeper: Option<Kept>,
     pub(crate) log: Log,
-    pub(crate) guests: Vec<Guest>,
-    pub(crate) input_once: bool,
 }
 
 impl Monitor {
-    pub(crate) fn new(running: Running, wiring: Wiring, word: Word) -> Self {
-        let Wiring { ends, door, log, guests, input_once } = wiring;
-        let Ends { input, output, error, .. } = ends;
+    pub(crate) fn new(
+        door: OwnedFd,
+        guests: Vec<Guest>,
+        input_once: bool,
+        first: Attended,
+        word: Word,
+    ) -> Self {
+        let Attended { running, streams, keeper, log } = first;
+        let running = Some(running);
+        Self { guests, input_once, running, streams, keeper, ..Self::resting(door, log, word) }
+    }
+
+    /// One that begins between two lives.
+    pub(crate) fn resting(door: OwnedFd, log: Log, word: Word) -> Self {
         Self {
-            running,
-            log,
             door,
-            guests,
-            output,
-            error,
-            input,
+            guests: Vec::new(),
+            log,
+            running: None,
+            streams: Streams::default(),
+            keeper: None,
             typed: Vec::new(),
-            master: None,
-            input_once,
+            input_once: false,
+            memory: None,
             word: Some(word),
             failure: None,
+            is_told: false,
         }
     }
 
-    /// Runs until the container has ended and its output is through; `begun` is called when its program runs.
-    pub(crate) fn attend(mut self, begun: &mut dyn FnMut()) -> Result<Over> {
-        while !self.turn(begun)? {}
-        let lost = self.log.finish();
-        let Self { running, failure, guests, word, .. } = self;
-        let exited = running.wait().map_err(from_runtime)?;
-        Ok(Over { exited, failure, lost, guests, word })
+    /// Takes on the next life.
+    pub(crate) fn take_on(&mut self, next: Attended) {
+        let Attended { running, streams, keeper, log } = next;
+        (self.running, self.streams, self.keeper, self.log) = (Some(running), streams, keeper, log);
     }
 
-    fn turn(&mut self, begun: &mut dyn FnMut()) -> Result<bool> {
-        let (ready, ended) = self.wait()?;
-        let mut idle = true;
+    /// Runs until the container has ended and its output is through.
+    pub(crate) fn attend(&mut self, owned: &mut Owned<'_>) -> Result<Over> {
+        while !self.turn(owned)? {}
+        let lost = self.log.finish();
+        self.streams = Streams::default();
+        self.typed.clear();
+        (self.memory, self.input_once) = (None, false);
+        let running = self.running.take().or_err(Kind::Failed, || "nothing runs".into())?;
+        let exited = running.wait().map_err(from_runtime)?;
+        Ok(Over { exited, failure: self.failure.take(), lost })
+    }
+
+    /// The end is recorded: nobody needs the streams, or the first process's status, any more.
+    pub(crate) fn end_keeper(&mut self) -> Result<()> {
+        self.keeper
+            .take()
+            .map_or(Ok(()), Kept::end)
+            .or_err(Kind::Failed, || "end the container's keeper".into())
+    }
+
+    /// It was begun by another, and its program runs.
+    pub(crate) fn goes_on(&mut self) {
+        self.watch_memory();
+        self.runs();
+    }
+
+    /// It was begun by another, and waits for its next start.
+    pub(crate) fn rests(&mut self) {
+        self.word.take().into_iter().for_each(|word| word.runs(0));
+    }
+
+    /// Waits until a moment; less if there is something new in the files.
+    pub(crate) fn rest(&mut self, until: Instant, owned: &mut Owned<'_>) -> Result<()> {
+        self.is_told = false;
+        while !self.is_told && Instant::now() < until {
+            let patience = until.saturating_duration_since(Instant::now());
+            let ready = self.wait(Some(patience))?;
+            self.act(&ready, owned)?;
+        }
+        Ok(())
+    }
+
+    /// All that are there are told of the end.
+    pub(crate) fn part(&mut self, code: i32) {
+        self.guests.drain(..).for_each(|guest| guest.part(code));
+    }
+
+    /// Who waits for a program that never ran.
+    pub(crate) fn word(&mut self) -> Option<Word> {
+        self.word.take()
+    }
+
+    fn turn(&mut self, owned: &mut Owned<'_>) -> Result<bool> {
+        let ready = self.wait(None)?;
+        self.act(&ready, owned)?;
+        // What was written before the end is in the pipes: nothing more to come, nothing on its way.
+        let idle =
+            !ready.iter().any(|what| matches!(what, Awaited::Child | Awaited::Output | Awaited::Error));
+        Ok(ready.contains(&Awaited::End) && idle && !self.is_held_up())
+    }
+
+    fn act(&mut self, ready: &[Awaited], owned: &mut Owned<'_>) -> Result<()> {
         for what in ready {
-            match what {
+            match *what {
                 Awaited::End => {}
-                Awaited::Child => self.hear_child(begun)?,
+                Awaited::Child => self.hear_child(owned)?,
+                Awaited::Memory => self.look_at_memory(owned),
                 Awaited::Door => self.let_in()?,
                 Awaited::Output => self.pass(Stream::Stdout)?,
                 Awaited::Error => self.pass(Stream::Stderr)?,
                 Awaited::Input => self.type_in(),
                 Awaited::Guest(place) => self.attend_to(place),
             }
-            idle &= !matches!(what, Awaited::Child | Awaited::Output | Awaited::Error);
         }
-        self.guests.retain(|guest| guest.wants != GONE);
-        // What was written before the end is in the pipes: nothing more to come, nothing on its way.
-        Ok(ended && idle && !self.is_held_up())
+        self.guests.retain(|guest| !guest.is_gone());
+        Ok(())
     }
 
     /// Somebody has not taken yet what was written: more is not read.
     fn is_held_up(&self) -> bool {
-        self.guests.iter().any(|guest| guest.pending.is_some())
+        self.guests.iter().any(Guest::is_behind)
     }
 
-    fn wait(&self) -> Result<(Vec<Awaited>, bool)> {
-        let mut polled =
-            vec![readable(Awaited::End, self.running.pidfd()), readable(Awaited::Door, self.door.as_fd())];
-        polled.extend(self.running.channel().map(|channel| readable(Awaited::Child, channel)));
+    fn wait(&self, patience: Option<Duration>) -> Result<Vec<Awaited>> {
+        let mut polled = vec![readable(Awaited::Door, self.door.as_fd())];
+        polled.extend(self.memory.as_ref().map(|notice| readable(Awaited::Memory, notice.as_fd())));
+        if let Some(running) = &self.running {
+            polled.push(readable(Awaited::End, running.pidfd()));
+            polled.extend(running.channel().map(|channel| readable(Awaited::Child, channel)));
+        }
+        let Streams { input, output, error, .. } = &self.streams;
         if !self.is_held_up() {
-            polled.extend(self.output.as_ref().map(|from| readable(Awaited::Output, from.as_fd())));
-            polled.extend(self.error.as_ref().map(|from| readable(Awaited::Error, from.as_fd())));
+            polled.extend(output.as_ref().map(|from| readable(Awaited::Output, from.as_fd())));
+            polled.extend(error.as_ref().map(|from| readable(Awaited::Error, from.as_fd())));
         }
         let has_typed = !self.typed.is_empty();
-        let input = self.input.as_ref().filter(|_| has_typed);
+        let input = input.as_ref().filter(|_| has_typed);
         polled.extend(input.map(|to| (Awaited::Input, PollFd::new(to, PollFlags::OUT))));
-        for (place, guest) in self.guests.iter().enumerate() {
-            let mut flags = PollFlags::empty();
-            flags.set(PollFlags::IN, !has_typed);
-            flags.set(PollFlags::OUT, guest.pending.is_some());
-            polled.push((Awaited::Guest(place), PollFd::new(&guest.socket, flags)));
-        }
-        waiting::wait(polled)
+        let guests = self.guests.iter().enumerate();
+        polled.extend(guests.map(|(place, guest)| (Awaited::Guest(place), guest.poll(!has_typed))));
+        waiting::wait(polled, patience)
     }
 }
 
-/// A guest that wants no more.
-const GONE: u8 = u8::MAX;
-
 impl Monitor {
-    fn hear_child(&mut self, begun: &mut dyn FnMut()) -> Result<()> {
-        match self.running.event().map_err(from_runtime)? {
-            Event::Executed => {
-                let pid = self.running.pid().as_raw_nonzero().get();
-                if self.failure.is_none() {
-                    begun();
-                }
-                let word = self.word.take_if(|_| self.failure.is_none());
-                word.into_iter().for_each(|word| word.runs(pid));
+    fn hear_child(&mut self, owned: &mut Owned<'_>) -> Result<()> {
+        let Some(running) = &mut self.running else { return Ok(()) };
+        match running.event().map_err(from_runtime)? {
+            Event::Ready => self.let_go(owned)?,
+            Event::Executed if self.failure.is_none() => {
+                owned.begun();
+                self.goes_on();
             }
             // No profile of docker's names a listener, and without one the plan takes none that notifies.
-            Event::Prepared | Event::Ready | Event::Listener(_) => {}
+            Event::Executed | Event::Prepared | Event::Listener(_) => {}
             Event::Failed(error) => self.failure = Some(from_runtime(error)),
-            Event::Terminal(master) => self.take_terminal(master)?,
+            Event::Terminal(master) => {
+                let taken = Streams::through(master);
+                self.streams = taken.or_err(Kind::Failed, || "take over the container's terminal".into())?;
+            }
         }
         Ok(())
     }
 
-    fn take_terminal(&mut self, master: OwnedFd) -> Result<()> {
-        let failed = || "take over the container's terminal".to_owned();
-        let flags = fcntl_getfl(&master).or_err(Kind::Failed, failed)?;
-        fcntl_setfl(&master, flags | OFlags::NONBLOCK).or_err(Kind::Failed, failed)?;
-        let another = || master.try_clone().or_err(Kind::Failed, failed);
-        (self.output, self.input) = (Some(another()?), Some(another()?));
-        self.master = Some(master);
-        Ok(())
+    /// From here on the container lives without us, and who comes after us finds it.
+    fn let_go(&mut self, owned: &mut Owned<'_>) -> Result<()> {
+        let Some(running) = &self.running else { return Ok(()) };
+        let mut notes = Notes::of(owned.running());
+        let keeper = notes.keep(running.pid(), running.pidfd(), &self.streams, self.input_once)?;
+        sys::step!("engine.life.kept");
+        owned.update(|slot| notes.tell(slot))?;
+        sys::step!("engine.life.noted");
+        let kept = keeper.stay().or_err(Kind::Failed, || "keep the container's streams".into())?;
+        self.keeper = Some(kept);
+        sys::step!("engine.life.stays");
+        running.let_go().map_err(from_runtime)
+    }
+
+    fn watch_memory(&mut self) {
+        let group = self.running.as_ref().and_then(Running::cgroup);
+        self.memory = group.and_then(|group| group.oom_notice().ok());
+    }
+
+    fn runs(&mut self) {
+        let pid = self.running.as_ref().map_or(0, |running| running.pid().as_raw_nonzero().get());
+        self.word.take().into_iter().for_each(|word| word.runs(pid));
+    }
+
+    fn look_at_memory(&mut self, owned: &mut Owned<'_>) {
+        match self.memory.as_mut().map(OomNotice::look) {
+            Some(Oom::Killed(count)) => owned.ran_out_of_memory(count),
+            Some(Oom::Gone) => self.memory = None,
+            None => {}
+        }
     }
 
     fn let_in(&mut self) -> Result<()> {
@@ -228,8 +275,8 @@ impl Monitor {
     /// What the container wrote: to the log first, then to the guests.
     fn pass(&mut self, stream: Stream) -> Result<()> {
         let (from, tag, wanted) = match stream {
-            Stream::Stderr => (&mut self.error, Tag::ErrorOutput, wire::WANTS_ERROR),
-            _ => (&mut self.output, Tag::Output, wire::WANTS_OUTPUT),
+            Stream::Stderr => (&mut self.streams.error, Tag::ErrorOutput, wire::WANTS_ERROR),
+            _ => (&mut self.streams.output, Tag::Output, wire::WANTS_OUTPUT),
         };
         let Some(source) = from.as_ref() else { return Ok(()) };
         let mut buffer = vec![0; wire::MOST];
@@ -244,23 +291,20 @@ impl Monitor {
         };
         let bytes = &buffer[..length];
         self.log.write(stream, bytes);
-        for guest in self.guests.iter_mut().filter(|guest| guest.wants != GONE && guest.wants & wanted != 0) {
-            if !guest.give(tag, bytes) {
-                guest.wants = GONE;
-            }
-        }
+        self.guests.iter_mut().filter(|guest| guest.wants(wanted)).for_each(|guest| guest.give(tag, bytes));
         Ok(())
     }
 
     fn attend_to(&mut self, place: usize) {
         let Some(guest) = self.guests.get_mut(place) else { return };
-        if guest.pending.is_some() && !guest.take_pending() {
+        guest.give_again();
+        if guest.is_gone() {
             return self.forget(place);
         }
         if !self.typed.is_empty() {
             return;
         }
-        match wire::hear_now(&self.guests[place].socket) {
+        match guest.hear() {
             Ok(Some(packet)) => self.obey(place, packet),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Ok(None) | Err(_) => self.forget(place),
@@ -270,49 +314,43 @@ impl Monitor {
     /// What it typed last is still for the container, and after that its standard input may end.
     fn forget(&mut self, place: usize) {
         let guest = &mut self.guests[place];
-        let typed = guest.wants != GONE && guest.wants & wire::SENDS_INPUT != 0;
-        guest.wants = GONE;
-        guest.pending = None;
-        if typed && self.input_once && self.master.is_none() {
-            self.input = None;
+        let typed = guest.wants(wire::SENDS_INPUT);
+        guest.leave();
+        if typed && self.input_once && self.streams.master.is_none() {
+            self.streams.input = None;
         }
     }
 
     fn obey(&mut self, place: usize, packet: wire::Packet) {
         let wire::Packet { tag, payload } = packet;
+        let has_terminal = self.streams.master.is_some();
         match tag {
-            Tag::Hello => {
-                let wants = payload.get(1).copied().unwrap_or(0);
-                let guest = &mut self.guests[place];
-                guest.wants = wants & (wire::WANTS_OUTPUT | wire::WANTS_ERROR | wire::SENDS_INPUT);
-                if !guest.give(Tag::Welcome, &[wire::VERSION, u8::from(self.master.is_some())]) {
-                    self.forget(place);
-                }
-            }
-            Tag::Input if self.input.is_some() => {
+            Tag::Hello => self.guests[place].welcome(&payload, has_terminal),
+            Tag::Look => self.is_told = true,
+            Tag::Input if self.streams.input.is_some() => {
                 self.typed = payload;
                 self.type_in();
             }
-            Tag::InputEnd if self.master.is_none() && self.input_once => self.input = None,
+            Tag::InputEnd if !has_terminal && self.input_once => self.streams.input = None,
             Tag::Resize => self.resize(&payload),
             _ => {}
         }
     }
 
     fn type_in(&mut self) {
-        let Some(input) = &self.input else { return self.typed.clear() };
+        let Some(input) = &self.streams.input else { return self.typed.clear() };
         match write(input, &self.typed) {
             Ok(length) => drop(self.typed.drain(..length)),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(_) => {
                 self.typed.clear();
-                self.input = None;
+                self.streams.input = None;
             }
         }
     }
 
     fn resize(&self, payload: &[u8]) {
-        let (Some(master), &[a, b, c, d]) = (&self.master, payload) else { return };
+        let (Some(master), &[a, b, c, d]) = (&self.streams.master, payload) else { return };
         let size = Winsize {
             ws_row: u16::from_le_bytes([a, b]),
             ws_col: u16::from_le_bytes([c, d]),

@@ -1,18 +1,22 @@
 //! To end, freeze, wait for and rename containers.
 
 use super::attach::{Attaching, Line, Parted};
+use super::check_awake;
+use super::notes::Notes;
 use super::wire::{self, Tag};
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
-use crate::request::{self, RunRequest};
+use crate::request::{self, Restart, RunRequest};
 use crate::run::parsed;
+use crate::run::waiting::timespec;
 use fault::Context;
+use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
-use rustix::time::Timespec;
 use std::path::Path;
+use std::time::{Duration, Instant};
 use store::{Container, ContainerId, Running, State};
 
 /// docker's.
@@ -35,12 +39,12 @@ impl Engine {
         let own = own_way(&container)?;
         let signal = how.signal.or(own.signal).unwrap_or(Signal::TERM.as_raw());
         let timeout = how.timeout.or(own.timeout).unwrap_or(PATIENCE);
+        self.stays_ended(&container)?;
         let Some(life) = Living::of(&running)? else { return Ok(()) };
         self.thaw(&running)?;
         self.signal(&container, &life, signal)?;
-        if !life.ends_within(timeout)? {
-            self.signal(&container, &life, Signal::KILL.as_raw())?;
-            life.ends_within(-1)?;
+        if !self.ends_within(&container, life, timeout)? {
+            self.kill_now(&container, running.started)?;
         }
         self.report(self.event_of(&container, "stop"));
         Ok(())
@@ -49,10 +53,15 @@ impl Engine {
     /// Sends a signal to a container's first process.
     pub fn kill(&self, text: &str, signal: i32) -> Result<()> {
         let (container, running) = self.running_one(text)?;
+        let is_kill = signal == Signal::KILL.as_raw();
+        // As docker: a signal that is not its way to end means something else to it.
+        if is_kill || own_way(&container)?.signal.is_none_or(|own| own == signal) {
+            self.stays_ended(&container)?;
+        }
         let life = Living::of(&running)?.ok_or_else(|| not_running(&container))?;
         // As docker: who reads the list next sees it gone.
-        match signal == Signal::KILL.as_raw() {
-            true => self.finish_off(&container, &life, &running),
+        match is_kill {
+            true => self.finish_off(&container, life, &running),
             false => self.signal(&container, &life, signal),
         }
     }
@@ -60,14 +69,62 @@ impl Engine {
     /// Kills a container and waits until its monitor is through with it. Of one that is being started there is
     /// nothing to end yet.
     pub(crate) fn end(&self, container: &Container, running: &Running) -> Result<()> {
-        let life = if running.pid.is_some() { Living::of(running)? } else { None };
-        life.map_or(Ok(()), |life| self.finish_off(container, &life, running))
+        self.stays_ended(container)?;
+        let is_there = running.pid.is_some() || Notes::of(running).rests_until.is_some();
+        let life = if is_there { Living::of(running)? } else { None };
+        life.map_or(Ok(()), |life| self.finish_off(container, life, running))
     }
 
-    fn finish_off(&self, container: &Container, life: &Living, running: &Running) -> Result<()> {
+    fn finish_off(&self, container: &Container, life: Living, running: &Running) -> Result<()> {
         self.thaw(running)?;
-        self.signal(container, life, Signal::KILL.as_raw())?;
-        life.ends_within(PATIENCE).map(drop)
+        self.signal(container, &life, Signal::KILL.as_raw())?;
+        self.ends_within(container, life, PATIENCE).map(drop)
+    }
+
+    /// What did not end when it was asked to.
+    fn kill_now(&self, container: &Container, started: Timestamp) -> Result<()> {
+        while let Some(running) = self.store.slot_of(&container.record.id).map_err(from_store)? {
+            let Some(life) = Living::of(&running)?.filter(|life| life.started == started) else { break };
+            self.signal(container, &life, Signal::KILL.as_raw())?;
+            if self.ends_within(container, life, PATIENCE)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Its policy is not to start it again; a monitor that waits to do so hears of it.
+    fn stays_ended(&self, container: &Container) -> Result<()> {
+        let record = self.store.record_now(container).map_err(from_store)?;
+        let request: RunRequest = parsed(record.request.as_deref(), &record.name)?;
+        if request.restart == Restart::No {
+            return Ok(());
+        }
+        container.set_stopped(true).map_err(from_store)?;
+        if let Ok(socket) = wire::knock(container.dir()) {
+            let _ = wire::say(&socket, Tag::Look, &[]);
+        }
+        Ok(())
+    }
+
+    /// Waits until a container's monitor is through with it, be it another one by then; for ever where the seconds
+    /// are negative.
+    fn ends_within(&self, container: &Container, mut life: Living, seconds: i32) -> Result<bool> {
+        let until = u64::try_from(seconds).ok().map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if !life.ends_within(left)? {
+                return Ok(false);
+            }
+            // Was it the monitor only?
+            self.bury()?;
+            let running = self.store.slot_of(&container.record.id).map_err(from_store)?;
+            let same = running.filter(|running| running.started == life.started);
+            match same.map_or(Ok(None), |running| Living::of(&running))? {
+                Some(next) => life = next,
+                None => return Ok(true),
+            }
+        }
     }
 
     fn signal(&self, container: &Container, life: &Living, signal: i32) -> Result<()> {
@@ -93,22 +150,34 @@ impl Engine {
     /// Waits for a container's end; its exit code.
     pub fn wait(&self, text: &str) -> Result<i32> {
         let (container, state) = self.container(text)?;
-        let State::Running(running) = state else { return code_of(&container, &state) };
-        let nothing = Attaching {
-            input: false,
-            output: false,
-            error: false,
-            proxy_signals: false,
-            detach_keys: vec![],
-        };
-        let line = wire::knock(container.dir()).ok().and_then(|socket| Line::greet(socket, &nothing).ok());
-        if let Some(Parted::Ended(code)) = line.and_then(|line| line.last_word()) {
-            return Ok(code);
+        match state {
+            State::Running(_) => self.await_end(&container),
+            _ => code_of(&container, &state),
         }
-        // In the foreground of another command, or at its end just now.
-        if let Some(life) = Living::of(&running)? {
-            life.ends_within(-1)?;
+    }
+
+    fn await_end(&self, container: &Container) -> Result<i32> {
+        let mut started = None;
+        while let Some(running) = self.store.slot_of(&container.record.id).map_err(from_store)? {
+            if *started.get_or_insert(running.started) != running.started {
+                break;
+            }
+            let line = wire::knock(container.dir()).ok();
+            let line = line.and_then(|socket| Line::greet(socket, &Attaching::silent()).ok());
+            if let Some(Parted::Ended(code)) = line.and_then(|line| line.last_word()) {
+                return Ok(code);
+            }
+            // In the foreground of another command, at its end just now, or its monitor was killed.
+            if let Some(life) = Living::of(&running)? {
+                life.ends_within(None)?;
+            }
+            self.bury()?;
         }
+        self.code_of(container)
+    }
+
+    /// Of one that has ended.
+    pub(super) fn code_of(&self, container: &Container) -> Result<i32> {
         let exit = container.exit().map_err(from_store)?;
         exit.map(|exit| exit.code).or_err(Kind::NotFound, || {
             format!("container `{}` was removed before its exit code could be read", container.record.name)
@@ -156,7 +225,10 @@ impl Engine {
     /// A container that runs, or the error that it does not.
     pub(crate) fn running_one(&self, text: &str) -> Result<(Container, Running)> {
         match self.container(text)? {
-            (container, State::Running(running)) => Ok((container, running)),
+            (container, State::Running(running)) => {
+                check_awake(&container, &running)?;
+                Ok((container, running))
+            }
             (container, _) => Err(not_running(&container)),
         }
     }
@@ -182,22 +254,22 @@ struct Living {
     /// None where it has ended, and the monitor is not through with it yet.
     first: Option<OwnedFd>,
     monitor: OwnedFd,
+    /// Tells this life from another one.
+    started: Timestamp,
 }
 
 impl Living {
     /// None where the monitor is gone already.
     fn of(running: &Running) -> Result<Option<Self>> {
-        let open = |pid: Option<i32>| match pid.and_then(Pid::from_raw) {
-            Some(pid) => match pidfd_open(pid, PidfdFlags::empty()) {
-                Ok(pidfd) => Ok(Some(pidfd)),
-                Err(Errno::SRCH) => Ok(None),
-                Err(errno) => Err(errno).or_err(Kind::Failed, || format!("open process {pid:?}")),
-            },
-            None => Ok(None),
-        };
         // The monitor first: while it lives, the pid of its child is nobody else's.
-        let Some(monitor) = open(Some(running.monitor))? else { return Ok(None) };
-        Ok(Some(Self { first: open(running.pid)?, monitor }))
+        let Some(monitor) = open(running.monitor)? else { return Ok(None) };
+        let notes = Notes::of(running);
+        let first = match (notes.born, running.pid) {
+            // One that was adopted may be reaped, and its pid be another's.
+            (Some(_), _) => notes.first(running)?,
+            (None, pid) => pid.map_or(Ok(None), open)?,
+        };
+        Ok(Some(Self { first, monitor, started: running.started }))
     }
 
     /// One that has ended needs none.
@@ -210,9 +282,9 @@ impl Living {
         }
     }
 
-    /// Waits until the monitor is through with it; for ever where the seconds are negative.
-    fn ends_within(&self, seconds: i32) -> Result<bool> {
-        let timeout = (seconds >= 0).then_some(Timespec { tv_sec: seconds.into(), tv_nsec: 0 });
+    /// Waits until the monitor is through with it, or gone; for ever where no time is given.
+    fn ends_within(&self, time: Option<Duration>) -> Result<bool> {
+        let timeout = time.map(timespec);
         loop {
             match poll(&mut [PollFd::new(&self.monitor, PollFlags::IN)], timeout.as_ref()) {
                 Ok(count) => return Ok(count > 0),
@@ -220,6 +292,16 @@ impl Living {
                 Err(errno) => return Err(errno).or_err(Kind::Failed, || "wait for the container".into()),
             }
         }
+    }
+}
+
+/// None where it is gone.
+fn open(pid: i32) -> Result<Option<OwnedFd>> {
+    let Some(pid) = Pid::from_raw(pid) else { return Ok(None) };
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) => Ok(Some(pidfd)),
+        Err(Errno::SRCH) => Ok(None),
+        Err(errno) => Err(errno).or_err(Kind::Failed, || format!("open process {}", pid.as_raw_nonzero())),
     }
 }
 

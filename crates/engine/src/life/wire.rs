@@ -41,6 +41,8 @@ pub(crate) enum Tag {
     ErrorOutput = 7,
     /// From a monitor, last: the exit code, 32 bits, little-endian.
     Ended = 8,
+    /// From a guest: the container's files say something new that cannot wait for its end.
+    Look = 9,
 }
 
 /// Standard output is wanted.
@@ -101,6 +103,7 @@ impl Tag {
             Self::Output,
             Self::ErrorOutput,
             Self::Ended,
+            Self::Look,
         ];
         all.into_iter().find(|tag| *tag as u8 == number)
     }

@@ -57,6 +57,9 @@ fn later<T>(what: impl std::fmt::Display) -> Result<T> {
 /// Everything `hull run` (and later `create`) was asked for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RunRequest {
+    /// `--restart`
+    #[serde(default)]
+    pub restart: Restart,
     /// The image as typed; docker's rules for names, or an id or prefix of one.
     pub image: String,
     /// Arguments after the image; replace the image's `Cmd`.
@@ -481,3 +484,14 @@ pub struct LimitsRequest {
 
 /// Where an image should go: `hull import`, `hull tag`.
 pub type Target = Option<Reference>;
+/// stub
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Restart {
+    #[default]
+    No,
+    OnFailure {
+        max: Option<u32>,
+    },
+    Always,
+    UnlessStopped,
+}

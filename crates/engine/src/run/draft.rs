@@ -45,6 +45,10 @@ pub(super) struct Shown {
 pub(super) struct Claimed(Option<Slot>);
 
 impl Claimed {
+    pub(super) fn of(slot: Slot) -> Self {
+        Self(Some(slot))
+    }
+
     /// The slot.
     pub(super) fn slot(&mut self) -> &mut Slot {
         self.0.as_mut().expect("taken only by value")
@@ -72,13 +76,23 @@ pub(crate) const CGROUP_PARENT: &str = "/hull";
 
 impl Engine {
     /// Decides everything about a container. The slot, the one thing taken, goes back if this fails.
-    pub(super) fn draft(&self, id: ContainerId, request: &RunRequest, base: Base<'_>) -> Result<Draft> {
+    /// One that is started again may have its slot already.
+    pub(super) fn draft(
+        &self,
+        id: ContainerId,
+        request: &RunRequest,
+        base: Base<'_>,
+        slot: Option<Claimed>,
+    ) -> Result<Draft> {
         let Base { config, layers, blocks } = base;
         let user = self.resolve_user(request, config, layers)?;
-        let parent = request.limits.cgroup_parent.as_deref().map(|parent| Path::new("/").join(parent));
+        let parent = parent_group(request);
         let cgroup = parent.as_deref().unwrap_or(Path::new(CGROUP_PARENT)).join(id.to_string());
         let cgroup = cgroup.display().to_string();
-        let mut slot = Claimed(Some(self.claim(&id, &cgroup)?));
+        let mut slot = match slot {
+            Some(slot) => slot,
+            None => Claimed::of(self.claim(&id, &cgroup)?),
+        };
         let joined = joined::find(self, request)?;
         let id_maps = match joined.id_maps.clone() {
             Some(maps) => maps,
@@ -165,8 +179,10 @@ impl Engine {
         let mut own = vec![line(0, slot.range())];
         if *compose::user_namespace(request) == UserNamespace::Auto {
             let reserved = reserved();
+            let mut further = self.store.further(slot).into_iter();
             for &block in blocks {
-                own.push(line(block, self.store.widen(slot, &reserved).map_err(from_store)?));
+                let range = further.next().map_or_else(|| self.store.widen(slot, &reserved), Ok);
+                own.push(line(block, range.map_err(from_store)?));
             }
         }
         let caller = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
@@ -229,6 +245,11 @@ impl Draft {
         };
         Ok(NewContainer { record, any_name: request.name.is_none(), etc: self.etc.clone() })
     }
+}
+
+/// `--cgroup-parent`
+pub(super) fn parent_group(request: &RunRequest) -> Option<PathBuf> {
+    request.limits.cgroup_parent.as_deref().map(|parent| Path::new("/").join(parent))
 }
 
 /// As a record keeps it.

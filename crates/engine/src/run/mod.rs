@@ -19,7 +19,7 @@ pub(crate) mod waiting;
 
 pub(crate) use draft::{CGROUP_PARENT, bounding_set, from_compose, raw};
 pub(crate) use keys::Keys;
-pub(crate) use ready::{Ready, parsed};
+pub(crate) use ready::{Owned, Ready, parsed};
 pub(crate) use relay::{Ends, Signals, attend};
 pub(crate) use streams::wire;
 pub(crate) use terminal::{Raw, size_of};
@@ -127,22 +127,22 @@ impl Engine {
         let signals = Signals::block()?;
         keep_capabilities()?;
         let mut ready = decided.make(request)?;
-        ready.note("attach");
-        write_note(request.cidfile.as_deref(), &ready.id(), "container ID")?;
+        ready.owned.note("attach");
+        write_note(request.cidfile.as_deref(), &ready.owned.id(), "container ID")?;
         ready.warnings.iter().for_each(|warning| warn(warning));
-        let log = crate::life::log_in_foreground(ready.held(), request)?;
+        let log = crate::life::log_in_foreground(ready.owned.held(), request)?;
         let (stdio, mut ends) = match crate::life::own_streams(&request.streams)? {
             Some(own) => (runtime::Stdio::Streams(own), Ends::default()),
             None => wire(&ready.plan, &request.streams, size_of(&host.all()))?,
         };
         ends.log = log;
-        let running = ready.start(stdio)?;
+        let running = ready.start(stdio, runtime::Bond::Maker)?;
         running.warnings().iter().for_each(|warning| warn(warning));
         write_note(request.pidfile.as_deref(), &running.pid().as_raw_nonzero(), "pid")?;
         sys::step!("engine.run.started");
-        let begun = &mut || ready.begun();
+        let begun = &mut || ready.owned.begun();
         let (exited, failure, lost) = attend(running, &request.streams, host, ends, &signals, begun, warn)?;
-        Ok(ready.finish(exited, failure, lost)?)
+        Ok(ready.owned.finish(exited, failure, lost)?)
     }
 
     fn image_to_run(&self, shared: &store::Shared, request: &RunRequest) -> Result<Image> {

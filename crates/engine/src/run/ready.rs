@@ -5,10 +5,11 @@ use super::{Ended, Outcome, Tried};
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
 use crate::events::Event;
+use crate::life::Notes;
 use crate::request::RunRequest;
 use fault::Context;
 use oci::{ContainerConfig, DiffId};
-use runtime::{Caller, Exited, Manner, Overlay, Plan, Rootfs, Running, Start, Stdio};
+use runtime::{Bond, Caller, Exited, Manner, Overlay, Plan, Rootfs, Running, Start, Stdio};
 use std::path::{Path, PathBuf};
 use store::{Container, ContainerId, Exit, Held, Image, Shared};
 
@@ -23,14 +24,19 @@ pub(crate) struct Decided<'a> {
     parent: Option<Parent<'a>>,
 }
 
-/// A container on disk that is held and has its ids: only its processes are missing.
-pub(crate) struct Ready<'a> {
+/// A container on disk that is held and has its ids.
+pub(crate) struct Owned<'a> {
     engine: &'a Engine,
     made: Made<'a>,
     slot: Claimed,
+    parent: Option<Parent<'a>>,
+}
+
+/// One whose processes only are missing.
+pub(crate) struct Ready<'a> {
+    pub(crate) owned: Owned<'a>,
     pub(crate) plan: Plan,
     layers: Vec<DiffId>,
-    _parent: Option<Parent<'a>>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -41,12 +47,9 @@ impl Engine {
         let image = self.image_to_run(&shared, request)?;
         let config = image.config().map_err(from_store)?.config;
         let id = ContainerId::random().map_err(from_store)?;
-        let mut draft = self.draft(
-            id,
-            request,
-            Base { config: &config, layers: &image.record.layers, blocks: &image.record.blocks },
-        )?;
-        let parent = self.parent_of(&mut draft);
+        let base = Base { config: &config, layers: &image.record.layers, blocks: &image.record.blocks };
+        let mut draft = self.draft(id, request, base, None)?;
+        let parent = self.parent_of(draft.cgroup_parent.take());
         let plan = Plan::new(&draft.spec).map_err(from_runtime)?;
         Ok(Decided { engine: self, shared, image, config, draft, plan, parent })
     }
@@ -56,22 +59,63 @@ impl Engine {
         let record = container.record.clone();
         let config = parsed(record.config.as_deref(), &record.name)?;
         let held = container.hold().map_err(from_store)?;
-        let mut draft = self.draft(
-            record.id,
-            request,
-            Base { config: &config, layers: &record.layers, blocks: &record.blocks },
-        )?;
-        let parent = self.parent_of(&mut draft);
-        let plan = Plan::new(&draft.spec).map_err(from_runtime)?;
-        held.refresh(&draft.etc).map_err(from_store)?;
-        let made =
-            Made { engine: self, held: Some(held), at_end: record.remove, undone: false, untold: Vec::new() };
-        let Draft { slot, warnings, .. } = draft;
-        Ok(Ready { engine: self, made, slot, plan, layers: record.layers, _parent: parent, warnings })
+        let base = Base { config: &config, layers: &record.layers, blocks: &record.blocks };
+        let mut draft = self.draft(record.id, request, base, None)?;
+        let parent = self.parent_of(draft.cgroup_parent.take());
+        self.ready_from(draft, self.made(held), parent)
     }
 
-    fn parent_of(&self, draft: &mut Draft) -> Option<Parent<'_>> {
-        draft.cgroup_parent.take().map(|path| Parent { engine: self, path })
+    /// One that has ended, and goes on with its slot. If that fails the end is recorded.
+    pub(crate) fn ready_once_more<'a>(&'a self, owned: Owned<'a>, request: &RunRequest) -> Tried<Ready<'a>> {
+        let Owned { made, slot, parent, .. } = owned;
+        let record = &made.held().record;
+        let config = parsed(record.config.as_deref(), &record.name)?;
+        let base = Base { config: &config, layers: &record.layers, blocks: &record.blocks };
+        let draft = self.draft(record.id, request, base, Some(slot))?;
+        self.ready_from(draft, made, parent)
+    }
+
+    fn ready_from<'a>(
+        &'a self,
+        draft: Draft,
+        made: Made<'a>,
+        parent: Option<Parent<'a>>,
+    ) -> Tried<Ready<'a>> {
+        let plan = Plan::new(&draft.spec).map_err(from_runtime)?;
+        made.held().refresh(&draft.etc).map_err(from_store)?;
+        let layers = made.held().record.layers.clone();
+        let Draft { slot, warnings, .. } = draft;
+        Ok(Ready { owned: Owned { engine: self, made, slot, parent }, plan, layers, warnings })
+    }
+
+    /// One that was left by its monitor, with the slot that this had.
+    pub(crate) fn taken_over(&self, held: Held, slot: store::Slot, request: &RunRequest) -> Owned<'_> {
+        let parent = self.parent_of(super::draft::parent_group(request));
+        Owned { engine: self, made: self.made(held), slot: Claimed::of(slot), parent }
+    }
+
+    /// The end of a container that its policy had started again, and that did not start.
+    pub(crate) fn record_no_start(&self, id: &ContainerId, error: &Error) -> Result<()> {
+        let container = self.store.container(&id.to_string()).map_err(from_store)?;
+        // By now another command may have it.
+        let Ok(held) = container.hold() else { return Ok(()) };
+        let exit = Exit {
+            code: crate::exit_code(error),
+            oom: false,
+            started: None,
+            finished: jiff::Timestamp::now(),
+            error: Some(error.to_string()),
+        };
+        held.record_exit(&exit).map_err(from_store)
+    }
+
+    fn made(&self, held: Held) -> Made<'_> {
+        let at_end = held.record.remove;
+        Made { engine: self, held: Some(held), at_end, undone: false, untold: Vec::new(), told_oom: false }
+    }
+
+    fn parent_of(&self, path: Option<PathBuf>) -> Option<Parent<'_>> {
+        path.map(|path| Parent { engine: self, path })
     }
 }
 
@@ -95,31 +139,105 @@ impl<'a> Decided<'a> {
         let held = engine.store.create(&shared, new).map_err(from_store)?;
         drop(shared);
         let untold = vec![Event::of(&held.record, "create")];
-        let made = Made { engine, held: Some(held), at_end: request.remove, undone: true, untold };
+        let made =
+            Made { engine, held: Some(held), at_end: request.remove, undone: true, untold, told_oom: false };
         sys::step!("engine.run.created");
         let Draft { slot, warnings, .. } = draft;
-        Ok(Ready { engine, made, slot, plan, layers: image.record.layers, _parent: parent, warnings })
+        let owned = Owned { engine, made, slot, parent };
+        Ok(Ready { owned, plan, layers: image.record.layers, warnings })
     }
 }
 
-impl Ready<'_> {
+impl<'a> Ready<'a> {
+    /// Starts it over an overlay of its layers and its own directory, and says so in its slot.
+    pub(crate) fn start(&mut self, stdio: Stdio, bond: Bond) -> Tried<Running> {
+        let rootfs = Rootfs::Overlay(self.overlay()?);
+        let (cgroups, caller) = (Some(&self.owned.engine.cgroups), Caller::now());
+        let manner = Manner { bond, ..Manner::default() };
+        let running = self.plan.start(Start { rootfs, stdio, cgroups, manner, caller })?;
+        let pid = running.pid().as_raw_nonzero().get();
+        self.owned.update(|slot| {
+            slot.pid = Some(pid);
+            slot.started = jiff::Timestamp::now();
+            slot.monitor = rustix::process::getpid().as_raw_nonzero().get();
+            Ok(())
+        })?;
+        Ok(running)
+    }
+
+    /// The image's layers over the skeleton, under the container's own directories.
+    fn overlay(&self) -> Result<Overlay> {
+        let held = self.owned.held();
+        let own = |name: &str| Path::new(&held.path()).join(name);
+        Ok(Overlay {
+            upper: Some((own("upper"), own("work"))),
+            volatile: self.owned.made.at_end,
+            ..self.owned.engine.layers_of(&self.layers)?
+        })
+    }
+
+    /// A container that was made stays, as it is.
+    pub(crate) fn keep(self) -> Result<ContainerId> {
+        let mut owned = self.owned;
+        let id = owned.id();
+        owned.made.tell();
+        drop(owned.made.held.take());
+        owned.slot.release()?;
+        Ok(id)
+    }
+}
+
+impl<'a> Owned<'a> {
+    pub(crate) fn engine(&self) -> &'a Engine {
+        self.engine
+    }
+
     pub(crate) fn id(&self) -> ContainerId {
         self.made.held().record.id
     }
 
-    /// Starts it over an overlay of its layers and its own directory, and says so in its slot.
-    pub(crate) fn start(&mut self, stdio: Stdio) -> Tried<Running> {
-        let rootfs = Rootfs::Overlay(self.overlay()?);
-        let (cgroups, caller) = (Some(&self.engine.cgroups), Caller::now());
-        let running = self.plan.start(Start { rootfs, stdio, cgroups, manner: Manner::default(), caller })?;
-        let (pid, monitor) = (running.pid(), rustix::process::getpid());
-        let told = self.slot.slot().update(|slot| {
-            slot.pid = Some(pid.as_raw_nonzero().get());
-            slot.monitor = monitor.as_raw_nonzero().get();
-            slot.started = jiff::Timestamp::now();
-        });
-        told.map_err(from_store)?;
-        Ok(running)
+    /// It goes at its end.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.made.at_end
+    }
+
+    /// What its slot says.
+    pub(crate) fn running(&mut self) -> &store::Running {
+        self.slot.slot().running()
+    }
+
+    /// Says something else in its slot.
+    pub(crate) fn update(&mut self, change: impl FnOnce(&mut store::Running) -> Result<()>) -> Result<()> {
+        let mut changed = Ok(());
+        self.slot.slot().update(|running| changed = change(running)).map_err(from_store)?;
+        changed
+    }
+
+    /// Its control group.
+    pub(crate) fn group(&mut self) -> Result<Option<cgroup::Cgroup>> {
+        let engine = self.engine;
+        engine.group_of(self.slot.slot().running())
+    }
+
+    /// It has ended and is to be started again after this time.
+    pub(crate) fn rest(&mut self, rest: std::time::Duration) -> Result<()> {
+        self.update(|slot| {
+            let until = jiff::Timestamp::now().checked_add(rest).unwrap_or(jiff::Timestamp::MAX);
+            slot.pid = None;
+            Notes::of(slot).resting(until).tell(slot)
+        })
+    }
+
+    /// One more start by its policy.
+    pub(crate) fn counts_restart(&mut self) -> Result<()> {
+        self.update(|slot| Notes::of(slot).counted().tell(slot))
+    }
+
+    /// Processes of it were killed for want of memory, so many.
+    pub(crate) fn ran_out_of_memory(&mut self, count: u64) {
+        self.made.told_oom = true;
+        (0..count).for_each(|_| self.note("oom"));
+        self.made.tell();
     }
 
     /// Remembers something to be told when the program runs.
@@ -134,29 +252,9 @@ impl Ready<'_> {
         self.made.tell();
     }
 
-    /// The image's layers over the skeleton, under the container's own directories.
-    fn overlay(&self) -> Result<Overlay> {
-        let held = self.made.held();
-        let own = |name: &str| Path::new(&held.path()).join(name);
-        Ok(Overlay {
-            upper: Some((own("upper"), own("work"))),
-            volatile: self.made.at_end,
-            ..self.engine.layers_of(&self.layers)?
-        })
-    }
-
     /// The container's directory.
     pub(crate) fn held(&self) -> &Held {
         self.made.held()
-    }
-
-    /// A container that was made stays, as it is.
-    pub(crate) fn keep(mut self) -> Result<ContainerId> {
-        let id = self.id();
-        self.made.tell();
-        drop(self.made.held.take());
-        self.slot.release()?;
-        Ok(id)
     }
 
     /// Another process has it now.
@@ -164,25 +262,23 @@ impl Ready<'_> {
         self.made.untold.clear();
         drop(self.made.held.take());
         self.slot.leave();
-        std::mem::forget(self._parent.take());
+        std::mem::forget(self.parent.take());
     }
 
-    /// Records the end, lets everything go, and removes a container that is not to be kept.
-    pub(crate) fn finish(
-        mut self,
+    /// Records the end, and removes what the kernel has of it. The container is held still.
+    pub(crate) fn end(
+        &mut self,
         exited: Exited,
-        failure: Option<Error>,
-        lost: Option<Error>,
-    ) -> Result<Outcome> {
-        let id = self.id();
-        let code = failure.as_ref().map_or(exited.status.code(), crate::exit_code);
-        let oom_killed = exited.oom_killed;
+        failure: Option<&Error>,
+        lost: Option<&Error>,
+    ) -> Result<Exit> {
+        let started = self.running().started;
         let exit = Exit {
-            code,
-            oom: oom_killed,
-            started: Some(self.slot.slot().running().started),
+            code: failure.map_or(exited.status.code(), crate::exit_code),
+            oom: exited.oom_killed,
+            started: Some(started),
             finished: jiff::Timestamp::now(),
-            error: failure.as_ref().or(lost.as_ref()).map(ToString::to_string),
+            error: failure.or(lost).map(ToString::to_string).or_else(|| unseen(&exited)),
         };
         sys::step!("engine.run.exited");
         if failure.is_none() {
@@ -194,13 +290,32 @@ impl Ready<'_> {
         }
         exited.clean_up().map_err(from_runtime)?;
         sys::step!("engine.run.cleaned");
-        self.made.close()?;
-        self.slot.release()?;
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(Outcome { id, code, oom_killed }),
-        }
+        Ok(exit)
     }
+
+    /// Lets everything go, and removes a container that is not to be kept.
+    pub(crate) fn close(self) -> Result<()> {
+        self.made.close()?;
+        self.slot.release()
+    }
+
+    /// The end, and all that follows it.
+    pub(crate) fn finish(
+        mut self,
+        exited: Exited,
+        failure: Option<Error>,
+        lost: Option<Error>,
+    ) -> Result<Outcome> {
+        let id = self.id();
+        let Exit { code, oom, .. } = self.end(exited, failure.as_ref(), lost.as_ref())?;
+        self.close()?;
+        failure.map_or(Ok(Outcome { id, code, oom_killed: oom }), Err)
+    }
+}
+
+fn unseen(exited: &Exited) -> Option<String> {
+    let is_unknown = exited.status == runtime::Status::Unknown;
+    is_unknown.then(|| "its monitor was killed: how it ended is not known".into())
 }
 
 /// `--cgroup-parent`: goes with the last container in it, if it was made for one.
@@ -225,6 +340,8 @@ struct Made<'a> {
     undone: bool,
     /// What happened to it and is told together with what comes.
     untold: Vec<Event>,
+    /// It was told that its memory ran out.
+    told_oom: bool,
 }
 
 impl Made<'_> {
@@ -237,8 +354,9 @@ impl Made<'_> {
     }
 
     fn end(&mut self, exit: &Exit) {
+        let untold_oom = exit.oom && !std::mem::take(&mut self.told_oom);
         let event = |action| self.engine.event_of(self.held(), action);
-        let oom = exit.oom.then(|| event("oom"));
+        let oom = untold_oom.then(|| event("oom"));
         let events: Vec<_> = oom.into_iter().chain([event("die").ended(exit)]).collect();
         self.untold.extend(events);
     }

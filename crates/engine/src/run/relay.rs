@@ -163,7 +163,8 @@ fn passed(pump: &mut Pump<OwnedFd, BorrowedFd<'_>>, log: &mut Option<Log>, strea
 impl Relay<'_> {
     /// Waits for something and acts on it. True when all is over.
     fn turn(&mut self) -> Result<bool> {
-        let (ready, ended) = self.wait()?;
+        let ready = self.wait()?;
+        let ended = ready.contains(&Awaited::End);
         for what in &ready {
             match what {
                 Awaited::End => {}
@@ -182,7 +183,7 @@ impl Relay<'_> {
     }
 
     /// Polls everything; after the container's end without waiting for more than the output.
-    fn wait(&self) -> Result<(Vec<Awaited>, bool)> {
+    fn wait(&self) -> Result<Vec<Awaited>> {
         let mut polled = vec![
             readable(Awaited::End, self.running.pidfd()),
             readable(Awaited::Signal, self.signals.descriptor()),
@@ -191,7 +192,7 @@ impl Relay<'_> {
         polled.extend(self.input.as_ref().map(|pump| (Awaited::Input, pump.poll())));
         polled.extend(self.output.as_ref().map(|pump| (Awaited::Output, pump.poll())));
         polled.extend(self.error.as_ref().map(|pump| (Awaited::Error, pump.poll())));
-        waiting::wait(polled)
+        waiting::wait(polled, None)
     }
 
     fn hear_child(&mut self) -> Result<()> {

@@ -1,0 +1,173 @@
+//! What a slot says to who finds it without its monitor, and the process that keeps the container's descriptors.
+
+use crate::error::{Kind, Result};
+use crate::run::raw;
+use fault::Context;
+use jiff::Timestamp;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde::{Deserialize, Serialize};
+use sys::keep::{Keeper, Kept};
+
+/// Kept as the slot's details.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Notes {
+    /// When the first process was born, see [`sys::proc::Stat`]: with its pid it is nobody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) born: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keeper: Option<KeeperNote>,
+    /// How often its policy had it started again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) restarts: u32,
+    /// It has ended, and is started again then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rests_until: Option<Timestamp>,
+}
+
+/// The keeper, and the numbers that the descriptors have there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct KeeperNote {
+    pid: i32,
+    born: u64,
+    first: RawFd,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    input: Option<RawFd>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output: Option<RawFd>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<RawFd>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    master: Option<RawFd>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// The descriptors that a monitor has of its container.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    pub(crate) input: Option<OwnedFd>,
+    pub(crate) output: Option<OwnedFd>,
+    pub(crate) error: Option<OwnedFd>,
+    /// A terminal's, in place of the others.
+    pub(crate) master: Option<OwnedFd>,
+}
+
+impl Streams {
+    /// Those that outlive the monitor: all but an input that ends with the guest who sends it, who is gone then, too.
+    fn kept(&self, input_once: bool) -> [Option<&OwnedFd>; 4] {
+        let is_terminal = self.master.is_some();
+        let input = self.input.as_ref().filter(|_| !is_terminal && !input_once);
+        let output = self.output.as_ref().filter(|_| !is_terminal);
+        [input, output, self.error.as_ref(), self.master.as_ref()]
+    }
+
+    /// Reads from and writes to a terminal.
+    pub(crate) fn through(master: OwnedFd) -> rustix::io::Result<Self> {
+        fcntl_setfl(&master, fcntl_getfl(&master)? | OFlags::NONBLOCK)?;
+        let another = || fcntl_dupfd_cloexec(&master, 3);
+        Ok(Self { input: Some(another()?), output: Some(another()?), error: None, master: Some(master) })
+    }
+}
+
+impl Notes {
+    /// Of a slot; nothing where it says nothing.
+    pub(crate) fn of(running: &store::Running) -> Self {
+        let details = running.details.as_ref().and_then(|details| serde_json::from_str(details.get()).ok());
+        details.unwrap_or_default()
+    }
+
+    /// It has ended, and is started again at that moment.
+    pub(crate) fn resting(&self, until: Timestamp) -> Self {
+        Self { restarts: self.restarts, rests_until: Some(until), ..Self::default() }
+    }
+
+    /// It is started again.
+    pub(crate) fn counted(self) -> Self {
+        Self { restarts: self.restarts.saturating_add(1), ..self }
+    }
+
+    /// Writes them into a slot.
+    pub(crate) fn tell(&self, running: &mut store::Running) -> Result<()> {
+        running.details = Some(raw(self)?);
+        Ok(())
+    }
+
+    /// Makes a keeper of the first process and the streams. It goes with this process until it is told to
+    /// [stay](sys::keep::Keeper::stay), which is when these notes are where they are found.
+    pub(crate) fn keep(
+        &mut self,
+        pid: Pid,
+        first: BorrowedFd<'_>,
+        streams: &Streams,
+        input_once: bool,
+    ) -> Result<Keeper> {
+        let failed = || "keep the container's streams".to_owned();
+        let streams = streams.kept(input_once);
+        let all = streams.into_iter().flatten().map(AsFd::as_fd).chain([first]);
+        let keeper = sys::keep::keep(&all.collect::<Vec<_>>(), "hull-keep").or_err(Kind::Failed, failed)?;
+        let born = |pid: Pid| sys::proc::stat(pid.as_raw_nonzero().get()).or_err(Kind::Failed, failed);
+        let [input, output, error, master] = streams.map(|fd| fd.map(AsRawFd::as_raw_fd));
+        self.rests_until = None;
+        // It may be dead already, and is not reaped.
+        self.born = Some(born(pid)?.born);
+        self.keeper = Some(KeeperNote {
+            pid: keeper.pid().as_raw_nonzero().get(),
+            born: born(keeper.pid())?.born,
+            first: first.as_raw_fd(),
+            input,
+            output,
+            error,
+            master,
+        });
+        Ok(keeper)
+    }
+
+    /// The first process, if it lives.
+    pub(crate) fn first(&self, running: &store::Running) -> Result<Option<OwnedFd>> {
+        let (Some(born), Some(pid)) = (self.born, running.pid.and_then(Pid::from_raw)) else {
+            return Ok(None);
+        };
+        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(Errno::SRCH) => return Ok(None),
+            other => other.or_err(Kind::Failed, || format!("open process {}", pid.as_raw_nonzero()))?,
+        };
+        let is_it =
+            sys::proc::stat(pid.as_raw_nonzero().get()).is_ok_and(|stat| stat.born == born && stat.lives);
+        Ok(is_it.then_some(pidfd))
+    }
+
+    /// The keeper, if it lives.
+    pub(crate) fn keeper(&self) -> Result<Option<Kept>> {
+        let Some(note) = &self.keeper else { return Ok(None) };
+        Kept::open(note.pid, note.born).or_err(Kind::Failed, || format!("open process {}", note.pid))
+    }
+
+    /// What the keeper has: a descriptor of the first process, and the streams. None where it has just been killed.
+    pub(crate) fn take(&self, keeper: &Kept) -> Result<Option<(OwnedFd, Streams)>> {
+        match self.try_take(keeper) {
+            Err(Errno::SRCH) => Ok(None),
+            taken => taken.or_err(Kind::Failed, || "take over the container's streams".into()),
+        }
+    }
+
+    fn try_take(&self, keeper: &Kept) -> rustix::io::Result<Option<(OwnedFd, Streams)>> {
+        let take = |number: Option<RawFd>| number.map_or(Ok(None), |number| keeper.take(number));
+        let Some(note) = &self.keeper else { return Ok(None) };
+        let Some(first) = take(Some(note.first))? else { return Ok(None) };
+        let streams = match take(note.master)? {
+            Some(master) => Streams::through(master)?,
+            None => Streams {
+                input: take(note.input)?,
+                output: take(note.output)?,
+                error: take(note.error)?,
+                master: None,
+            },
+        };
+        Ok(Some((first, streams)))
+    }
+}
