@@ -78,7 +78,7 @@ impl Mistake {
         Self { what: what.into(), hint: None, is_flag: false }
     }
 
-    fn of_flag(self) -> Self {
+    pub(crate) fn of_flag(self) -> Self {
         Self { is_flag: true, ..self }
     }
 
@@ -232,13 +232,12 @@ fn today(name: &str) -> &str {
 }
 
 /// Flags of docker's `run` that come with later capabilities.
-const LATER: [&str; 34] = [
+const LATER: [&str; 33] = [
     "p",
     "publish",
     "P",
     "publish-all",
     "expose",
-    "restart",
     "health-cmd",
     "health-interval",
     "health-retries",

@@ -111,6 +111,7 @@ impl Engine {
             started: Some(running.started),
             finished: jiff::Timestamp::now(),
             error: Some(error.into()),
+            restarts: Notes::of(running).restarts,
         };
         if held.record.remove {
             return self.discard_after(vec![self.event_of(&held, "die").ended(&exit)], held).map(drop);

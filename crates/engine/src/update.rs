@@ -2,9 +2,9 @@
 
 use crate::Engine;
 use crate::compose::{self, LiveHost};
-use crate::error::{Kind, Result, from_store};
+use crate::error::{Error, Kind, Result, from_store};
 use crate::inspect::{details_of, host_config};
-use crate::request::{LimitsRequest, RunRequest};
+use crate::request::{LimitsRequest, Restart, RunRequest};
 use crate::run::{from_compose, parsed, raw};
 use fault::Context;
 use oci::runtime::LinuxResources;
@@ -15,6 +15,8 @@ use store::{Container, Record, State};
 pub struct UpdateRequest {
     /// Of the limits those that docker's update has.
     pub limits: LimitsRequest,
+    /// `--restart`
+    pub restart: Option<Restart>,
 }
 
 impl Engine {
@@ -30,6 +32,10 @@ impl Engine {
         let drafted = change.draft().map_err(from_store)?;
         self.hold(&container, &resources)?;
         drafted.commit().map_err(from_store)?;
+        if update.restart.is_some() {
+            // One that waits to be started again may not be to.
+            self.bid_look(&container);
+        }
         warnings.iter().for_each(|warning| warn(warning));
         self.report(self.event_of(&container, "update"));
         Ok(())
@@ -49,6 +55,13 @@ impl Engine {
 /// What it is started from, and what is shown of it; what is to be written into its groups.
 fn amend(record: &mut Record, update: &UpdateRequest, warnings: &mut Vec<String>) -> Result<LinuxResources> {
     let mut request: RunRequest = parsed(record.request.as_deref(), &record.name)?;
+    if let Some(restart) = update.restart {
+        if request.remove && !restart.is_no() {
+            let what = "Restart policy cannot be updated because AutoRemove is enabled for the container";
+            return Err(Error::new(Kind::Invalid, what));
+        }
+        request.restart = restart;
+    }
     let resources = compose::update(&mut request.limits, &update.limits, &LiveHost, warnings);
     let resources = resources.map_err(from_compose)?;
     record.request = Some(raw(&request)?);

@@ -72,6 +72,13 @@ pub struct Exit {
     /// Why it did not start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// How often its policy had it started again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restarts: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The bytes of the three files in its /etc that are the host's to write.

@@ -40,6 +40,7 @@ pub(super) const UPDATE: Syntax = Syntax {
         value("cpuset-mems", "LIST", "Memory nodes it may use"),
         value("pids-limit", "N", "Processes; -1 unlimited"),
         value("blkio-weight", "N", "Weight of block I/O, 10 to 1000"),
+        value("restart", "POLICY", "When it is started again after its end"),
     ],
     examples: &["hull update --memory 512m --memory-swap 1g --cpus 1.5 web"],
     words: (1, usize::MAX),
@@ -50,7 +51,7 @@ pub(super) fn update(typed: &Typed, caller: &Caller) -> Done {
     if UPDATE.flags.iter().all(|flag| typed.last(flag.long).is_none()) {
         return Err(Mistake::new("you must provide one or more flags when using this command").into());
     }
-    let update = UpdateRequest { limits: run::limits(typed)? };
+    let update = UpdateRequest { limits: run::limits(typed)?, restart: typed.parsed("restart", str::parse)? };
     let engine = caller.engine()?;
     each(&typed.words, |name| {
         engine.update(name, &update, &mut edge::warn).map_err(Failure::from).and_then(|()| line(name))

@@ -7,6 +7,7 @@ use crate::flags::{Mistake, Syntax, Typed, integer, switch, value};
 use crate::render::{List, ago, duration, line, moment, row, size};
 use engine::Engine;
 use engine::inspect::{details_of, network, status};
+use engine::life::Restarts;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use store::{State, Summary};
@@ -201,6 +202,9 @@ pub(super) fn told(state: &State, paused: bool) -> String {
     match state {
         State::Created => "Created".into(),
         State::Running(running) => {
+            if let Some(rest) = Restarts::of(running).rest {
+                return format!("Restarting ({}) {}", rest.code, ago(rest.ended));
+            }
             let up = duration(Timestamp::now().as_second() - running.started.as_second());
             format!("Up {up}{}", if paused { " (Paused)" } else { "" })
         }

@@ -65,7 +65,6 @@ fn userns(typed: &Typed) -> Read<request::UserNamespace> {
 pub(crate) fn request(typed: &Typed, caller: &Caller) -> Read<RunRequest> {
     let (image, command) = typed.words.split_first().ok_or_else(|| Mistake::new("an image is missing"))?;
     Ok(RunRequest {
-        restart: Default::default(),
         image: image.clone(),
         command: command.to_vec(),
         name: typed.filled("name").map(str::to_owned),
@@ -73,6 +72,7 @@ pub(crate) fn request(typed: &Typed, caller: &Caller) -> Read<RunRequest> {
         platform: typed.parsed_filled("platform", str::parse)?,
         pull: typed.parsed("pull", str::parse)?.unwrap_or_default(),
         remove: typed.is_on("rm"),
+        restart: restart(typed)?,
         cidfile: typed.filled("cidfile").map(PathBuf::from),
         pidfile: typed.filled("pidfile").map(PathBuf::from),
         labels: labels(typed)?,
@@ -83,6 +83,14 @@ pub(crate) fn request(typed: &Typed, caller: &Caller) -> Read<RunRequest> {
         isolation: isolation(typed)?,
         limits: limits(typed)?,
     })
+}
+
+fn restart(typed: &Typed) -> Read<request::Restart> {
+    let restart: request::Restart = typed.parsed("restart", str::parse)?.unwrap_or_default();
+    match typed.is_on("rm") && !restart.is_no() {
+        true => Err(Mistake::new("conflicting options: cannot specify both --restart and --rm").of_flag()),
+        false => Ok(restart),
+    }
 }
 
 fn key_value(text: &str) -> (String, String) {

@@ -30,9 +30,10 @@ const RUN: [Flag; FLAGS.len() + OF_RUN.len()] = {
 };
 
 #[rustfmt::skip]
-const FLAGS: [Flag; 71] = [
+const FLAGS: [Flag; 72] = [
     value("name", "NAME", "Name of the container; a random one otherwise").under(RECORD),
     switch("rm", "Remove the container when it ends").under(RECORD),
+    value("restart", "POLICY", "Start it again when it ends: no, on-failure[:N], always, unless-stopped").under(RECORD),
     value("pull", "WHEN", "Fetch the image: missing, never, always").under(RECORD),
     value("platform", "OS/ARCH", "The image must be for this platform").under(RECORD),
     value("label", "KEY=VALUE", "Set a label").or('l').under(RECORD),

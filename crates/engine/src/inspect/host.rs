@@ -29,7 +29,7 @@ fn general(request: &RunRequest) -> Value {
         "LogConfig": { "Type": request.streams.log.name(), "Config": request.streams.log.options },
         "NetworkMode": network(&request.isolation.network),
         "PortBindings": {},
-        "RestartPolicy": { "Name": "no", "MaximumRetryCount": 0 },
+        "RestartPolicy": { "Name": request.restart.name(), "MaximumRetryCount": request.restart.max() },
         "AutoRemove": request.remove,
         "VolumeDriver": "",
         "VolumesFrom": null,

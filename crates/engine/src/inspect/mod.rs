@@ -17,6 +17,7 @@ pub(crate) use host::host_config;
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
+use crate::life::Restarts;
 use crate::request::RunRequest;
 use crate::rootfs::open_directory;
 use oci::ContainerConfig;
@@ -47,6 +48,7 @@ pub fn status(state: &State, paused: bool) -> &'static str {
     match state {
         State::Running(_) if paused => "paused",
         State::Created => "created",
+        State::Running(running) if Restarts::of(running).rest.is_some() => "restarting",
         State::Running(_) => "running",
         State::Exited(_) => "exited",
         State::Dead => "dead",
@@ -78,7 +80,7 @@ impl Engine {
             "Created": record.created.to_string(),
             "Path": path,
             "Args": args,
-            "State": state_view(state, self.is_paused(state)),
+            "State": state_view(state, self.is_paused(state), container),
             "Image": record.image.to_string(),
             "ResolvConfPath": file("resolv.conf"),
             "HostnamePath": file("hostname"),
@@ -86,7 +88,7 @@ impl Engine {
             "LogPath": log_path(&dir, &record.id.to_string(), &crate::life::choice(container)),
             "LogLost": lost(container),
             "Name": format!("/{}", record.name),
-            "RestartCount": 0,
+            "RestartCount": restarts(state),
             "Driver": "overlay",
             "Platform": "linux",
             "MountLabel": text(&linux["mountLabel"]),
@@ -175,24 +177,40 @@ fn bytes_of(dir: &OwnedFd, seen: &mut HashSet<u64>) -> rustix::io::Result<u64> {
     Ok(sum)
 }
 
-fn state_view(state: &State, paused: bool) -> Value {
+/// How often it was started again.
+fn restarts(state: &State) -> u32 {
+    match state {
+        State::Running(running) => Restarts::of(running).count,
+        State::Exited(exit) => exit.restarts,
+        State::Created | State::Dead => 0,
+    }
+}
+
+fn state_view(state: &State, paused: bool, container: &Container) -> Value {
     let word = status(state, paused);
     let (pid, started) = match state {
         State::Running(running) => (running.pid.unwrap_or(0), Some(running.started)),
         State::Exited(exit) => (0, exit.started),
         _ => (0, None),
     };
-    let exit = if let State::Exited(exit) = state { Some(exit) } else { None };
+    let exit = match state {
+        State::Exited(exit) => Some(exit.clone()),
+        // Of one that runs again docker shows the end before, too.
+        State::Running(_) => container.exit().ok().flatten(),
+        _ => None,
+    };
+    let exit = exit.as_ref();
+    let is_up = ["running", "paused"].contains(&word);
     json!({
         "Status": word,
         "Running": matches!(state, State::Running(_)),
         "Paused": paused,
-        "Restarting": false,
-        "OOMKilled": exit.is_some_and(|exit| exit.oom),
+        "Restarting": word == "restarting",
+        "OOMKilled": !is_up && exit.is_some_and(|exit| exit.oom),
         "Dead": word == "dead",
         "Pid": pid,
-        "ExitCode": exit.map_or(0, |exit| exit.code),
-        "Error": exit.and_then(|exit| exit.error.clone()).unwrap_or_default(),
+        "ExitCode": if is_up { 0 } else { exit.map_or(0, |exit| exit.code) },
+        "Error": exit.filter(|_| !is_up).and_then(|exit| exit.error.clone()).unwrap_or_default(),
         "StartedAt": words::moment(started),
         "FinishedAt": words::moment(exit.map(|exit| exit.finished)),
     })

@@ -26,7 +26,7 @@ impl Left {
     /// None: there is nothing but to clean up.
     pub(crate) fn of(running: &Running) -> Result<Option<Self>> {
         let notes = Notes::of(running);
-        if notes.rests_until.is_some() {
+        if notes.rest.is_some() {
             return Ok(Some(Self::Resting));
         }
         let Some(pid) = running.pid.and_then(Pid::from_raw) else { return Ok(None) };

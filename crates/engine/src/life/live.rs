@@ -6,10 +6,10 @@ use super::fork::{Fork, Word, fork};
 use super::log::{Log, own_streams};
 use super::monitor::{Attended, Monitor, Over};
 use super::notes::{Notes, Streams};
-use super::restart::Backoff;
+use super::restart::{Backoff, Past};
 use super::wire;
 use crate::error::{Error, Kind, Result, from_store};
-use crate::request::{Restart, RunRequest, StreamsRequest, UserNamespace};
+use crate::request::{RunRequest, StreamsRequest, UserNamespace};
 use crate::run::{Ended, Ends, Owned, Ready, Tried, parsed, wire as wire_streams};
 use fault::Context;
 use runtime::{Bond, Running, Stdio};
@@ -165,7 +165,7 @@ impl Life {
                 Ok(None)
             }
             Some(rest) => {
-                owned.rest(rest)?;
+                owned.rest(&exit, rest)?;
                 self.monitor.part(exit.code);
                 self.rest(owned)
             }
@@ -176,8 +176,8 @@ impl Life {
     fn next(&mut self, owned: &mut Owned<'_>, code: i32, ran: Duration) -> Result<Option<Duration>> {
         let policy = request_now(owned)?.restart;
         let by_hand = owned.held().is_stopped().map_err(from_store)?;
-        let count = Notes::of(owned.running()).restarts;
-        Ok(self.backoff.next(&policy, code, by_hand, ran, count))
+        let restarts = Notes::of(owned.running()).restarts;
+        Ok(self.backoff.next(policy, Past { code, ran, by_hand, restarts }))
     }
 
     fn stay_ended(&mut self, owned: Owned<'_>, code: i32, failure: Option<Error>) -> Result<()> {
@@ -192,13 +192,13 @@ impl Life {
 
     /// Waits for the next start, unless there is none any more.
     fn rest<'a>(&mut self, mut owned: Owned<'a>) -> Result<Option<Owned<'a>>> {
-        let code = owned.held().exit().map_err(from_store)?.map_or(255, |exit| exit.code);
         self.monitor.rests();
         loop {
-            let until = Notes::of(owned.running()).rests_until.unwrap_or_default();
+            let rest = Notes::of(owned.running()).rest;
+            let (until, code) = rest.map_or((jiff::Timestamp::MIN, 0), |rest| (rest.until, rest.code));
             let left = since(jiff::Timestamp::now(), until);
             self.monitor.rest(Instant::now() + left, &mut owned)?;
-            if owned.held().is_stopped().map_err(from_store)? || request_now(&owned)?.restart == Restart::No {
+            if owned.held().is_stopped().map_err(from_store)? || request_now(&owned)?.restart.is_no() {
                 self.stay_ended(owned, code, None)?;
                 return Ok(None);
             }

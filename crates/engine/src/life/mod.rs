@@ -42,7 +42,8 @@ use fault::Context;
 use guest::Guest;
 use live::beget;
 pub(crate) use log::{Log, check_log, log_in_foreground, own_streams};
-pub(crate) use notes::Notes;
+pub use notes::Restarts;
+pub(crate) use notes::{Notes, Rest};
 pub(crate) use reading::choice;
 use rustix::fd::OwnedFd;
 use rustix::termios::Winsize;
@@ -229,7 +230,7 @@ fn pair() -> Result<(OwnedFd, OwnedFd)> {
 
 /// Of one that has ended and is about to be started by its policy there is nothing to speak to.
 pub(crate) fn check_awake(container: &Container, running: &store::Running) -> Result<()> {
-    if Notes::of(running).rests_until.is_none() {
+    if Notes::of(running).rest.is_none() {
         return Ok(());
     }
     let what =

@@ -238,7 +238,8 @@ impl Monitor {
     fn let_go(&mut self, owned: &mut Owned<'_>) -> Result<()> {
         let Some(running) = &self.running else { return Ok(()) };
         let mut notes = Notes::of(owned.running());
-        let keeper = notes.keep(running.pid(), running.pidfd(), &self.streams, self.input_once)?;
+        let started = owned.running().started;
+        let keeper = notes.keep(started, running.pid(), running.pidfd(), &self.streams, self.input_once)?;
         sys::step!("engine.life.kept");
         owned.update(|slot| notes.tell(slot))?;
         sys::step!("engine.life.noted");

@@ -14,6 +14,9 @@ use sys::keep::{Keeper, Kept};
 /// Kept as the slot's details.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Notes {
+    /// When the first of its lives in this slot began; see [`run_of`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun: Option<Timestamp>,
     /// When the first process was born, see [`sys::proc::Stat`]: with its pid it is nobody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) born: Option<u64>,
@@ -22,9 +25,36 @@ pub(crate) struct Notes {
     /// How often its policy had it started again.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) restarts: u32,
-    /// It has ended, and is started again then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) rests_until: Option<Timestamp>,
+    pub(crate) rest: Option<Rest>,
+}
+
+/// A container has ended, and its policy is to start it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rest {
+    /// When it is started.
+    pub until: Timestamp,
+    /// Its last exit code.
+    pub code: i32,
+    /// When it ended.
+    pub ended: Timestamp,
+}
+
+/// What of a container's restarts is to be shown.
+#[derive(Debug, Clone, Default)]
+pub struct Restarts {
+    /// How many there were.
+    pub count: u32,
+    /// It waits for the next.
+    pub rest: Option<Rest>,
+}
+
+impl Restarts {
+    /// Of one that runs, or is about to again.
+    pub fn of(running: &store::Running) -> Self {
+        let Notes { restarts, rest, .. } = Notes::of(running);
+        Self { count: restarts, rest }
+    }
 }
 
 /// The keeper, and the numbers that the descriptors have there.
@@ -45,6 +75,11 @@ struct KeeperNote {
 
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+/// The same for all lives that a policy strings together, whoever watches them; another after a start by hand.
+pub(crate) fn run_of(running: &store::Running) -> Timestamp {
+    Notes::of(running).begun.unwrap_or(running.started)
 }
 
 /// The descriptors that a monitor has of its container.
@@ -81,9 +116,9 @@ impl Notes {
         details.unwrap_or_default()
     }
 
-    /// It has ended, and is started again at that moment.
-    pub(crate) fn resting(&self, until: Timestamp) -> Self {
-        Self { restarts: self.restarts, rests_until: Some(until), ..Self::default() }
+    /// It has ended, and is to be started again.
+    pub(crate) fn resting(&self, rest: Rest) -> Self {
+        Self { begun: self.begun, restarts: self.restarts, rest: Some(rest), ..Self::default() }
     }
 
     /// It is started again.
@@ -101,6 +136,7 @@ impl Notes {
     /// [stay](sys::keep::Keeper::stay), which is when these notes are where they are found.
     pub(crate) fn keep(
         &mut self,
+        started: Timestamp,
         pid: Pid,
         first: BorrowedFd<'_>,
         streams: &Streams,
@@ -112,7 +148,8 @@ impl Notes {
         let keeper = sys::keep::keep(&all.collect::<Vec<_>>(), "hull-keep").or_err(Kind::Failed, failed)?;
         let born = |pid: Pid| sys::proc::stat(pid.as_raw_nonzero().get()).or_err(Kind::Failed, failed);
         let [input, output, error, master] = streams.map(|fd| fd.map(AsRawFd::as_raw_fd));
-        self.rests_until = None;
+        self.rest = None;
+        self.begun.get_or_insert(started);
         // It may be dead already, and is not reaped.
         self.born = Some(born(pid)?.born);
         self.keeper = Some(KeeperNote {

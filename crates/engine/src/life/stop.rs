@@ -2,11 +2,11 @@
 
 use super::attach::{Attaching, Line, Parted};
 use super::check_awake;
-use super::notes::Notes;
+use super::notes::{Notes, run_of};
 use super::wire::{self, Tag};
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
-use crate::request::{self, Restart, RunRequest};
+use crate::request::{self, RunRequest};
 use crate::run::parsed;
 use crate::run::waiting::timespec;
 use fault::Context;
@@ -44,7 +44,7 @@ impl Engine {
         self.thaw(&running)?;
         self.signal(&container, &life, signal)?;
         if !self.ends_within(&container, life, timeout)? {
-            self.kill_now(&container, running.started)?;
+            self.kill_now(&container, run_of(&running))?;
         }
         self.report(self.event_of(&container, "stop"));
         Ok(())
@@ -70,7 +70,7 @@ impl Engine {
     /// nothing to end yet.
     pub(crate) fn end(&self, container: &Container, running: &Running) -> Result<()> {
         self.stays_ended(container)?;
-        let is_there = running.pid.is_some() || Notes::of(running).rests_until.is_some();
+        let is_there = running.pid.is_some() || Notes::of(running).rest.is_some();
         let life = if is_there { Living::of(running)? } else { None };
         life.map_or(Ok(()), |life| self.finish_off(container, life, running))
     }
@@ -82,9 +82,9 @@ impl Engine {
     }
 
     /// What did not end when it was asked to.
-    fn kill_now(&self, container: &Container, started: Timestamp) -> Result<()> {
+    fn kill_now(&self, container: &Container, run: Timestamp) -> Result<()> {
         while let Some(running) = self.store.slot_of(&container.record.id).map_err(from_store)? {
-            let Some(life) = Living::of(&running)?.filter(|life| life.started == started) else { break };
+            let Some(life) = Living::of(&running)?.filter(|life| life.run == run) else { break };
             self.signal(container, &life, Signal::KILL.as_raw())?;
             if self.ends_within(container, life, PATIENCE)? {
                 break;
@@ -97,14 +97,19 @@ impl Engine {
     fn stays_ended(&self, container: &Container) -> Result<()> {
         let record = self.store.record_now(container).map_err(from_store)?;
         let request: RunRequest = parsed(record.request.as_deref(), &record.name)?;
-        if request.restart == Restart::No {
+        if request.restart.is_no() {
             return Ok(());
         }
         container.set_stopped(true).map_err(from_store)?;
+        self.bid_look(container);
+        Ok(())
+    }
+
+    /// Tells a container's monitor, if there is one, that its files say something new.
+    pub(crate) fn bid_look(&self, container: &Container) {
         if let Ok(socket) = wire::knock(container.dir()) {
             let _ = wire::say(&socket, Tag::Look, &[]);
         }
-        Ok(())
     }
 
     /// Waits until a container's monitor is through with it, be it another one by then; for ever where the seconds
@@ -119,7 +124,7 @@ impl Engine {
             // Was it the monitor only?
             self.bury()?;
             let running = self.store.slot_of(&container.record.id).map_err(from_store)?;
-            let same = running.filter(|running| running.started == life.started);
+            let same = running.filter(|running| run_of(running) == life.run);
             match same.map_or(Ok(None), |running| Living::of(&running))? {
                 Some(next) => life = next,
                 None => return Ok(true),
@@ -160,6 +165,7 @@ impl Engine {
         let mut started = None;
         while let Some(running) = self.store.slot_of(&container.record.id).map_err(from_store)? {
             if *started.get_or_insert(running.started) != running.started {
+                // Its policy, or somebody, started it again: that was its end.
                 break;
             }
             let line = wire::knock(container.dir()).ok();
@@ -254,8 +260,8 @@ struct Living {
     /// None where it has ended, and the monitor is not through with it yet.
     first: Option<OwnedFd>,
     monitor: OwnedFd,
-    /// Tells this life from another one.
-    started: Timestamp,
+    /// See [`run_of`].
+    run: Timestamp,
 }
 
 impl Living {
@@ -269,7 +275,7 @@ impl Living {
             (Some(_), _) => notes.first(running)?,
             (None, pid) => pid.map_or(Ok(None), open)?,
         };
-        Ok(Some(Self { first, monitor, started: running.started }))
+        Ok(Some(Self { first, monitor, run: run_of(running) }))
     }
 
     /// One that has ended needs none.

@@ -13,6 +13,7 @@ mod duration;
 mod limit;
 mod mount;
 mod namespace;
+mod restart;
 mod security;
 mod size;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod word;
 pub use duration::duration;
 pub use limit::{cpu_list, cpus, device_bytes, device_operations, device_weight, swappiness};
 pub use logs::Choice as LogChoice;
+pub use restart::Restart;
 pub use security::SecurityOption;
 pub use size::{size, size_or_unlimited};
 pub use word::{detach_keys, dns_search, host_address, label, one_line, pairs, signal};
@@ -57,9 +59,6 @@ fn later<T>(what: impl std::fmt::Display) -> Result<T> {
 /// Everything `hull run` (and later `create`) was asked for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RunRequest {
-    /// `--restart`
-    #[serde(default)]
-    pub restart: Restart,
     /// The image as typed; docker's rules for names, or an id or prefix of one.
     pub image: String,
     /// Arguments after the image; replace the image's `Cmd`.
@@ -72,6 +71,9 @@ pub struct RunRequest {
     pub pull: Pull,
     /// `--rm`
     pub remove: bool,
+    /// `--restart`
+    #[serde(default, skip_serializing_if = "Restart::is_no")]
+    pub restart: Restart,
     /// hull's own program on the host: what `--init` runs.
     pub program: PathBuf,
     /// `--cidfile`: written with the full id once the container exists; must not exist before.
@@ -484,14 +486,3 @@ pub struct LimitsRequest {
 
 /// Where an image should go: `hull import`, `hull tag`.
 pub type Target = Option<Reference>;
-/// stub
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Restart {
-    #[default]
-    No,
-    OnFailure {
-        max: Option<u32>,
-    },
-    Always,
-    UnlessStopped,
-}

@@ -5,7 +5,7 @@ use super::{Ended, Outcome, Tried};
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
 use crate::events::Event;
-use crate::life::Notes;
+use crate::life::{Notes, Rest};
 use crate::request::RunRequest;
 use fault::Context;
 use oci::{ContainerConfig, DiffId};
@@ -59,6 +59,7 @@ impl Engine {
         let record = container.record.clone();
         let config = parsed(record.config.as_deref(), &record.name)?;
         let held = container.hold().map_err(from_store)?;
+        held.set_stopped(false).map_err(from_store)?;
         let base = Base { config: &config, layers: &record.layers, blocks: &record.blocks };
         let mut draft = self.draft(record.id, request, base, None)?;
         let parent = self.parent_of(draft.cgroup_parent.take());
@@ -105,6 +106,7 @@ impl Engine {
             started: None,
             finished: jiff::Timestamp::now(),
             error: Some(error.to_string()),
+            restarts: 0,
         };
         held.record_exit(&exit).map_err(from_store)
     }
@@ -220,11 +222,12 @@ impl<'a> Owned<'a> {
     }
 
     /// It has ended and is to be started again after this time.
-    pub(crate) fn rest(&mut self, rest: std::time::Duration) -> Result<()> {
+    pub(crate) fn rest(&mut self, exit: &Exit, rest: std::time::Duration) -> Result<()> {
+        let until = exit.finished.checked_add(rest).unwrap_or(jiff::Timestamp::MAX);
+        let rest = Rest { until, code: exit.code, ended: exit.finished };
         self.update(|slot| {
-            let until = jiff::Timestamp::now().checked_add(rest).unwrap_or(jiff::Timestamp::MAX);
             slot.pid = None;
-            Notes::of(slot).resting(until).tell(slot)
+            Notes::of(slot).resting(rest).tell(slot)
         })
     }
 
@@ -272,13 +275,15 @@ impl<'a> Owned<'a> {
         failure: Option<&Error>,
         lost: Option<&Error>,
     ) -> Result<Exit> {
-        let started = self.running().started;
+        let running = self.running();
+        let (started, restarts) = (running.started, Notes::of(running).restarts);
         let exit = Exit {
             code: failure.map_or(exited.status.code(), crate::exit_code),
             oom: exited.oom_killed,
             started: Some(started),
             finished: jiff::Timestamp::now(),
             error: failure.or(lost).map(ToString::to_string).or_else(|| unseen(&exited)),
+            restarts,
         };
         sys::step!("engine.run.exited");
         if failure.is_none() {

@@ -128,7 +128,13 @@ impl Sandbox {
 }
 
 impl Drop for Sandbox {
+    /// Of a test that failed containers may run, which nothing but this ends.
     fn drop(&mut self) {
+        let slots = std::fs::read_dir(self.root().join("run/slots")).map_or(0, Iterator::count);
+        if slots > 0 {
+            let running = self.hull(&["ps", "-aq"]);
+            text(&running.stdout).lines().for_each(|id| drop(self.hull(&["rm", "-f", id])));
+        }
         let _ = std::fs::remove_dir_all(&self.dir);
     }
 }

@@ -146,5 +146,5 @@ pub fn running(container: ContainerId) -> Running {
 }
 
 pub fn exit(code: i32) -> Exit {
-    Exit { code, oom: false, started: None, finished: jiff::Timestamp::now(), error: None }
+    Exit { code, oom: false, started: None, finished: jiff::Timestamp::now(), error: None, restarts: 0 }
 }
