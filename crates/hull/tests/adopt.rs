@@ -1,19 +1,12 @@
 //! The monitor of a container is killed: the container goes on, and the next command takes care of it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use rustix::process::{Pid, Signal, kill_process};
-use std::time::{Duration, Instant};
-use support::{Sandbox, Terminal, groups_of, text};
-
-/// What becomes true within a time that is long even on a busy machine.
-fn soon(what: &str, mut is: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is() {
-        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use std::time::Duration;
+use support::{Sandbox, Terminal, groups_of, monitor, slot, soon, text};
 
 fn inspect(sandbox: &Sandbox, id: &str, template: &str) -> String {
     sandbox.ok(&["inspect", "-f", template, id]).trim().to_owned()
@@ -29,17 +22,6 @@ fn parent_of(pid: i32) -> Option<i32> {
     let mut fields = stat.rsplit(')').next()?.split_whitespace();
     let lives = !matches!(fields.next()?, "Z" | "X");
     fields.next()?.parse().ok().filter(|_| lives)
-}
-
-/// What the only slot says.
-fn slot(sandbox: &Sandbox) -> serde_json::Value {
-    let slots = std::fs::read_dir(sandbox.root().join("run/slots")).unwrap();
-    let slot = slots.flatten().find_map(|slot| std::fs::read_to_string(slot.path()).ok()).unwrap();
-    serde_json::from_str(&slot).unwrap()
-}
-
-fn monitor(sandbox: &Sandbox) -> i32 {
-    slot(sandbox)["monitor"].as_i64().unwrap() as i32
 }
 
 fn kill(pid: i32) {

@@ -3,16 +3,7 @@
 mod support;
 
 use std::time::{Duration, Instant};
-use support::{Sandbox, Terminal, text};
-
-/// What becomes true within a time that is long even on a busy machine.
-fn soon(what: &str, mut is: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is() {
-        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use support::{Sandbox, Terminal, soon, text};
 
 /// A container that waits, until it is told to end.
 fn waiting(sandbox: &Sandbox, flags: &[&str]) -> String {

@@ -9,17 +9,8 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
-use support::{HULL, Sandbox, busybox, text};
-
-/// What becomes true within a time that is long even on a busy machine.
-fn soon(what: &str, mut is: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use std::time::Duration;
+use support::{HULL, Sandbox, busybox, soon, text};
 
 fn inspect(sandbox: &Sandbox, id: &str, template: &str) -> String {
     sandbox.ok(&["inspect", "-f", template, id]).trim().to_owned()

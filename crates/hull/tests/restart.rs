@@ -1,19 +1,12 @@
 //! Restart policies: what is started again, how often, and what keeps it from that.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::{Duration, Instant};
-use support::{Sandbox, text};
-
-/// What becomes true within a time that is long even on a busy machine.
-fn soon(what: &str, mut is: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is() {
-        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use support::{Sandbox, monitor, soon, text};
 
 fn inspect(sandbox: &Sandbox, id: &str, template: &str) -> String {
     sandbox.ok(&["inspect", "-f", template, id]).trim().to_owned()
@@ -191,14 +184,6 @@ fn ids_and_files_are_the_same_in_each_life_and_nothing_gathers() {
     soon("it has given up", || status(&sandbox, "root") == "exited" && restarts(&sandbox, "root") == 3);
     sandbox.ok(&["rm", "same", "root"]);
     sandbox.assert_clean();
-}
-
-/// The slot's word for the monitor.
-fn monitor(sandbox: &Sandbox) -> i32 {
-    let slots = std::fs::read_dir(sandbox.root().join("run/slots")).unwrap();
-    let slot = slots.flatten().find_map(|slot| std::fs::read_to_string(slot.path()).ok()).unwrap();
-    let slot: serde_json::Value = serde_json::from_str(&slot).unwrap();
-    slot["monitor"].as_i64().unwrap() as i32
 }
 
 #[test]

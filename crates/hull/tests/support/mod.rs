@@ -18,6 +18,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 /// The binary under test.
 pub const HULL: &str = env!("CARGO_BIN_EXE_hull");
@@ -137,6 +138,27 @@ impl Drop for Sandbox {
         }
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+/// What becomes true within a time that is long even on a busy machine.
+pub fn soon(what: &str, mut is: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is() {
+        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What the slot of the only container that runs says.
+pub fn slot(sandbox: &Sandbox) -> serde_json::Value {
+    let slots = std::fs::read_dir(sandbox.root().join("run/slots")).expect("slots").flatten();
+    let slot = slots.into_iter().find_map(|slot| std::fs::read_to_string(slot.path()).ok()).expect("a slot");
+    serde_json::from_str(&slot).expect("JSON")
+}
+
+/// Its monitor.
+pub fn monitor(sandbox: &Sandbox) -> i32 {
+    slot(sandbox)["monitor"].as_i64().expect("a pid") as i32
 }
 
 /// Groups of a container in any hierarchy.
