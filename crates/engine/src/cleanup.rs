@@ -7,7 +7,7 @@
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
 use crate::events::Event;
-use crate::life::{Left, Notes};
+use crate::life::{Adopted, Left, Notes};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use std::path::Path;
@@ -34,8 +34,8 @@ impl Engine {
         self.store.recover().map_err(from_store)?;
         for _ in 0..PATIENCE {
             let found = self.store.abandoned_slots(|running| lives(running.monitor)).map_err(from_store)?;
-            self.see_to(found.dead)?;
-            if !found.dying {
+            let settled = self.see_to(found.dead)?;
+            if settled && !found.dying {
                 break;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -43,21 +43,26 @@ impl Engine {
         Ok(())
     }
 
-    /// What lives gets another monitor, and what does not is buried.
-    fn see_to(&self, mut dead: Vec<DeadSlot>) -> Result<()> {
+    /// What lives gets another monitor, and what does not is buried. False: another look, soon, will see to more.
+    fn see_to(&self, mut dead: Vec<DeadSlot>) -> Result<bool> {
         // In the order they come: what has further ranges before these.
         dead.reverse();
+        let mut settled = true;
         while let Some(slot) = dead.pop() {
             let left = slot.running.as_ref().map_or(Ok(None), Left::of)?;
-            let slot = match left {
+            let adopted = match left {
                 // A copy of this process would have one thread, and the others' locks.
-                Some(_) if sys::process::threads() > 1 => return Ok(()),
+                Some(_) if sys::process::threads() > 1 => return Ok(true),
                 Some(left) => self.adopt(slot, left, &mut dead)?,
-                None => Some(slot),
+                None => Adopted::Gone(slot),
             };
-            slot.map_or(Ok(()), |slot| self.bury_one(slot))?;
+            match adopted {
+                Adopted::Done => {}
+                Adopted::NotYet => settled = false,
+                Adopted::Gone(slot) => self.bury_one(slot)?,
+            }
         }
-        Ok(())
+        Ok(settled)
     }
 
     fn bury_one(&self, slot: DeadSlot) -> Result<()> {

@@ -40,27 +40,30 @@ impl Left {
     }
 }
 
+/// What came of it.
+pub(crate) enum Adopted {
+    Done,
+    /// Another process holds the container, such as a copy of the monitor that is dying as well.
+    NotYet,
+    /// The container is not there any more, and its slot is to be cleaned up.
+    Gone(DeadSlot),
+}
+
 impl Engine {
-    /// Gives a container another monitor. `others` are the slots without owners among which its further ones are. The
-    /// slot comes back where the container is gone.
+    /// Gives a container another monitor. `others` are the slots without owners among which its further ones are.
     ///
     /// This process must have a single thread.
-    pub(crate) fn adopt(
-        &self,
-        slot: DeadSlot,
-        left: Left,
-        others: &mut Vec<DeadSlot>,
-    ) -> Result<Option<DeadSlot>> {
-        let Some(running) = &slot.running else { return Ok(Some(slot)) };
+    pub(crate) fn adopt(&self, slot: DeadSlot, left: Left, others: &mut Vec<DeadSlot>) -> Result<Adopted> {
+        let Some(running) = &slot.running else { return Ok(Adopted::Gone(slot)) };
         let container = match self.store.container(&running.container.to_string()) {
-            Err(error) if *error.kind() == store::Kind::NotFound => return Ok(Some(slot)),
+            Err(error) if *error.kind() == store::Kind::NotFound => return Ok(Adopted::Gone(slot)),
             other => other.map_err(from_store)?,
         };
         let name = container.record.name.clone();
         let request: RunRequest = parsed(container.record.request.as_deref(), &name)?;
         let owned = match self.take_over(container, slot, others, &request)? {
             Some(owned) => owned,
-            None => return Ok(None),
+            None => return Ok(Adopted::NotYet),
         };
         keep_capabilities()?;
         match fork()? {
@@ -71,7 +74,7 @@ impl Engine {
                 (self.tell)(&format!(
                     "the monitor of container `{name}` was killed: another has taken its place"
                 ));
-                Ok(None)
+                Ok(Adopted::Done)
             }
             Fork::Monitor(word) => {
                 live_on(owned, request, left, word);

@@ -36,7 +36,7 @@ use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
 use crate::request::RunRequest;
 use crate::run::{HostStreams, Signals, keep_capabilities, parsed, write_note};
-pub(crate) use adopt::Left;
+pub(crate) use adopt::{Adopted, Left};
 use attach::Line;
 use fault::Context;
 use guest::Guest;
