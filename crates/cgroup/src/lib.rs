@@ -16,6 +16,7 @@
 //!                                             ─▶ stats, oom_notice, procs  for who watches it
 //!                                             ─▶ freeze, signal, kill_all, remove
 //! Host::update(&Cgroup, LinuxResources)         what is given, or nothing
+//! Host::usage(path) ─▶ Usage                    a few numbers, of many groups
 //! ```
 //!
 //! Invariants
@@ -47,6 +48,7 @@ mod setting;
 pub mod stats;
 pub mod systemd;
 mod update;
+mod usage;
 mod v1;
 mod v2;
 
@@ -58,6 +60,7 @@ pub use group::{Cgroup, Mount};
 pub use host::{Host, Mode};
 pub use oom::{Oom, OomNotice};
 pub use stats::Stats;
+pub use usage::Usage;
 
 /// Why a group refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

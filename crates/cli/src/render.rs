@@ -41,7 +41,8 @@ impl List<'_> {
         put(&self.shown(format)?)
     }
 
-    fn shown(&self, format: Option<&str>) -> Result<String, Failure> {
+    /// The same as text.
+    pub(crate) fn shown(&self, format: Option<&str>) -> Result<String, Failure> {
         match format.unwrap_or_default() {
             "" | "table" => Ok(self.table(self.columns)),
             "json" => Ok(self.values().map(|row| format!("{row}\n")).collect()),
@@ -180,6 +181,31 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{number}{}", UNITS[unit])
 }
 
+/// Bytes as docker writes those of memory: powers of 1024, four digits (Go's %.4g), no space.
+pub(crate) fn binary_size(bytes: u64) -> String {
+    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let (mut value, mut unit) = (bytes as f64, 0);
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let digits = match value {
+        1000.0.. => 0,
+        100.0.. => 1,
+        10.0.. => 2,
+        _ => 3,
+    };
+    let number = format!("{value:.digits$}");
+    let number =
+        if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { &number };
+    format!("{number}{}", UNITS[unit])
+}
+
+/// As much of a line as a terminal has columns for.
+pub(crate) fn cut_line(line: &str, columns: usize) -> &str {
+    line.char_indices().nth(columns).map_or(line, |(end, _)| &line[..end])
+}
+
 /// How long ago, as docker words it.
 pub(crate) fn ago(time: Timestamp) -> String {
     format!("{} ago", duration(Timestamp::now().as_second() - time.as_second()))
@@ -260,6 +286,12 @@ mod tests {
     fn sizes_are_dockers() {
         let shown = [0, 999, 1_000, 1_230_000, 116_400_000, 27_000_000_000].map(size);
         assert_eq!(shown, ["0B", "999B", "1kB", "1.23MB", "116MB", "27GB"]);
+    }
+
+    #[test]
+    fn sizes_of_memory_are_dockers() {
+        let shown = [0, 1023, 544_768, 67_108_864, 25_276_000_000, 712_704].map(binary_size);
+        assert_eq!(shown, ["0B", "1023B", "532KiB", "64MiB", "23.54GiB", "696KiB"]);
     }
 
     #[test]

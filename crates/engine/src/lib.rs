@@ -31,6 +31,7 @@ mod rename;
 pub mod request;
 mod rootfs;
 pub mod run;
+pub mod stats;
 pub mod system;
 pub mod top;
 pub mod update;

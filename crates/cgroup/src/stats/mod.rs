@@ -8,6 +8,7 @@ mod v1;
 mod v2;
 
 use crate::{Cgroup, Mode};
+use rustix::fd::OwnedFd;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -283,8 +284,21 @@ impl Cgroup {
     }
 }
 
+/// Bytes read from and written to all block devices.
+pub(crate) fn io_bytes(dir: &OwnedFd, is_v2: bool) -> (u64, u64) {
+    let blkio = match is_v2 {
+        true => v2::io(&crate::files::get(dir, "io.stat").unwrap_or_default()),
+        false => v1::service_bytes(dir),
+    };
+    let sum = |op: &str| {
+        let entries = blkio.io_service_bytes_recursive.iter();
+        entries.filter(|entry| entry.op.eq_ignore_ascii_case(op)).map(|entry| entry.value).sum()
+    };
+    (sum("read"), sum("write"))
+}
+
 /// Sizes of huge pages as the groups' files name them, e.g. `2MB`: of the files there are.
-fn huge_sizes(dir: &rustix::fd::OwnedFd, suffix: &str) -> Vec<String> {
+fn huge_sizes(dir: &OwnedFd, suffix: &str) -> Vec<String> {
     let entries = rustix::fs::Dir::read_from(dir).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let size = |name: String| {

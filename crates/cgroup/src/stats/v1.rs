@@ -93,19 +93,26 @@ fn entry(dir: &OwnedFd, name: &str) -> MemoryEntry {
     }
 }
 
+/// Of all that the controller counts the bytes alone.
+pub(super) fn service_bytes(dir: &OwnedFd) -> Blkio {
+    Blkio { io_service_bytes_recursive: first(dir, "io_service_bytes"), ..Blkio::default() }
+}
+
 /// BFQ counts what goes through it; what does not is counted at the throttle. The first that has anything counts:
 /// the files are there even where no disk uses the scheduler.
+fn first(dir: &OwnedFd, what: &str) -> Vec<BlkioEntry> {
+    let read = |name: &String| entries(&files::get(dir, name).unwrap_or_default());
+    let names = [
+        format!("blkio.bfq.{what}_recursive"),
+        format!("blkio.{what}_recursive"),
+        format!("blkio.throttle.{what}_recursive"),
+        format!("blkio.throttle.{what}"),
+    ];
+    names.iter().map(read).find(|found| !found.is_empty()).unwrap_or_default()
+}
+
 fn blkio(dir: &OwnedFd) -> Blkio {
-    let read = |name: &str| entries(&files::get(dir, name).unwrap_or_default());
-    let first = |what: &str| {
-        let names = [
-            format!("blkio.bfq.{what}_recursive"),
-            format!("blkio.{what}_recursive"),
-            format!("blkio.throttle.{what}_recursive"),
-            format!("blkio.throttle.{what}"),
-        ];
-        names.iter().map(|name| read(name)).find(|found| !found.is_empty()).unwrap_or_default()
-    };
+    let first = |what: &str| first(dir, what);
     Blkio {
         io_service_bytes_recursive: first("io_service_bytes"),
         io_serviced_recursive: first("io_serviced"),

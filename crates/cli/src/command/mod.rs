@@ -13,6 +13,7 @@ mod prune;
 mod ps;
 mod run;
 mod run_flags;
+mod stats;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ const COMMANDS: &[Command] = &[
     Command { names: &["rename", "container rename"], syntax: &change::RENAME, act: change::rename },
     Command { names: &["update", "container update"], syntax: &change::UPDATE, act: change::update },
     Command { names: &["top", "container top"], syntax: &look::TOP, act: look::top },
+    Command { names: &["stats", "container stats"], syntax: &stats::SYNTAX, act: stats::stats },
     Command { names: &["port", "container port"], syntax: &look::PORT, act: look::port },
     Command { names: &["ps", "container ls", "container list", "container ps"], syntax: &ps::LIST, act: ps::list },
     Command { names: &["rm", "container rm", "container remove"], syntax: &container::REMOVE, act: container::remove },

@@ -16,7 +16,7 @@ Containers:
   hull exec                 one more process in it
   hull attach, wait         share its streams; hear its end
   hull logs                 what it wrote
-  hull top                  its processes
+  hull top, stats           its processes; what it uses
   hull ps                   list containers
   hull inspect              everything about a container or an image, as JSON
   hull rename, update       another name, other limits
