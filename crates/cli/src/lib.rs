@@ -13,6 +13,7 @@ mod edge;
 mod flags;
 mod help;
 mod render;
+mod sheet;
 
 use engine::Engine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

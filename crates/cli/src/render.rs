@@ -148,6 +148,38 @@ pub(crate) fn tabulate(rows: &[Vec<String>], least: usize) -> String {
     rows.iter().map(line).collect()
 }
 
+/// What standard output is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Screen {
+    /// Columns of the terminal; none where it is none.
+    pub(crate) columns: Option<usize>,
+    /// Are there colours?
+    pub(crate) colored: bool,
+}
+
+impl Screen {
+    /// Asks. `NO_COLOR`, see no-color.org.
+    pub(crate) fn of_output() -> Self {
+        let output = rustix::stdio::stdout();
+        if !rustix::termios::isatty(output) {
+            return Self::default();
+        }
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let size = rustix::termios::tcgetwinsize(output).map_or(0, |size| size.ws_col);
+        let is_dumb = set("TERM").is_some_and(|term| term == "dumb");
+        let columns = if size == 0 { 80 } else { usize::from(size) };
+        Self { columns: Some(columns), colored: set("NO_COLOR").is_none() && !is_dumb }
+    }
+
+    /// A text in a colour, by its number in ECMA-48's SGR.
+    pub(crate) fn paint(self, color: &str, text: &str) -> String {
+        match self.colored && color != "0" {
+            true => format!("\u{1b}[{color}m{text}\u{1b}[0m"),
+            false => text.to_owned(),
+        }
+    }
+}
+
 /// One line on standard output.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
     put(&format!("{text}\n"))

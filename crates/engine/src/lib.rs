@@ -19,6 +19,7 @@ pub mod compose;
 pub mod container;
 mod error;
 pub mod events;
+pub mod explain;
 pub mod hello;
 pub mod image;
 pub mod init;

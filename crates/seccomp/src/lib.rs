@@ -21,6 +21,7 @@
 //! whose arguments matter.
 
 mod abi;
+mod answer;
 mod assemble;
 mod capability;
 mod docker;
@@ -30,6 +31,7 @@ mod profile;
 mod program;
 
 pub use abi::{Abi, X32_BIT};
+pub use answer::{Answer, answers};
 pub use capability::{Capabilities, Capability};
 pub use docker::from_docker_json;
 pub use number::{number, numbers};

@@ -4,6 +4,7 @@ mod change;
 mod container;
 mod df;
 mod events;
+mod explain;
 mod image;
 mod life;
 mod logs;
@@ -56,6 +57,7 @@ const COMMANDS: &[Command] = &[
     Command { names: &["inspect"], syntax: &container::INSPECT_ANY, act: container::inspect_any },
     Command { names: &["container inspect"], syntax: &container::INSPECT, act: container::inspect },
     Command { names: &["container prune"], syntax: &container::PRUNE, act: container::prune },
+    Command { names: &["explain", "container explain"], syntax: &explain::SYNTAX, act: explain::explain },
     Command { names: &["images", "image ls", "image list"], syntax: &image::LIST, act: image::list },
     Command { names: &["import", "image import"], syntax: &image::IMPORT, act: image::import },
     Command { names: &["load", "image load"], syntax: &image::LOAD, act: image::load },

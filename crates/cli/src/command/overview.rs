@@ -20,6 +20,7 @@ Containers:
   hull ps                   list containers
   hull inspect              everything about a container or an image, as JSON
   hull rename, update       another name, other limits
+  hull explain              what isolates it, and what does not
   hull diff                 what a container changed in its files
   hull rm                   remove containers
   hull container prune      remove all containers that have ended
