@@ -161,9 +161,9 @@ mod tests {
     #[test]
     fn words_stand_below_each_other() {
         let page = page(80);
-        let lines: Vec<_> = page.lines().collect();
-        assert!(lines[2].starts_with("  a label    some words"), "{page}");
-        assert!(lines[3].starts_with("             "), "{page}");
+        let lines: Vec<_> = page.lines().skip_while(|line| !line.contains("a label")).collect();
+        assert!(lines[0].starts_with("  a label  some words"), "{page}");
+        assert!(lines[1].starts_with("           ") && !lines[1].starts_with("            "), "{page}");
     }
 
     #[test]

@@ -90,7 +90,9 @@ impl Look<'_> {
             let both = |one: &super::Range, other: &super::Range| {
                 u64::from(one.host) < end(other) && u64::from(other.host) < end(one)
             };
-            users.iter().any(|one| theirs.iter().any(|other| both(one, other)))
+            // Whoever has the host's map has everybody's ids: that is its own weakness, and told there.
+            let theirs = theirs.iter().filter(|range| range.size != u32::MAX);
+            users.iter().any(|one| theirs.clone().any(|other| both(one, other)))
         };
         let is_hosts = users.iter().any(|range| range.size == u32::MAX);
         let with = self.neighbours.iter().filter(|_| !is_hosts).filter(meets);

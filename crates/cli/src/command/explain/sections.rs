@@ -92,13 +92,13 @@ fn namespaces(is: &Isolation) -> Section {
     let row = |one: &Namespace| {
         let with = one.with.join(", ");
         let (mark, whose) = match one.owner {
-            Owner::Own => (Mark::Good, format!("own     {}", one.isolates)),
+            Owner::Own => (Mark::Good, format!("own: {}", one.isolates)),
             Owner::Host => (
                 if one.kind == "time" { Mark::Plain } else { Mark::Bad },
-                format!("host's  not: {}", one.isolates),
+                format!("the host's, so not: {}", one.isolates),
             ),
             Owner::Shared if with.is_empty() => (Mark::Warn, "joined another container's".to_owned()),
-            Owner::Shared => (Mark::Warn, format!("shared  with {with}")),
+            Owner::Shared => (Mark::Warn, format!("shared with {with}")),
         };
         let number = one.inode.map_or(String::new(), |inode| format!(" [{inode}]"));
         Row::new(mark, one.kind, whose + &number)
@@ -241,7 +241,7 @@ fn mounts(is: &Isolation) -> Section {
             _ => Mark::Plain,
         };
         let shared = if mount.propagates { "; shared with the host" } else { "" };
-        Row::new(mark, &mount.target, format!("{access}  {from}: {}{shared}", mount.why))
+        Row::new(mark, &mount.target, format!("{access}, {from}: {}{shared}", mount.why))
     };
     let mut rows: Vec<_> = is.mounts.iter().map(row).collect();
     rows.push(match is.masked.is_empty() {
