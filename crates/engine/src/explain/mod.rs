@@ -68,12 +68,12 @@ impl Engine {
         let asked = Asked::of(&container.record);
         let neighbours = self.neighbours(&container)?;
         let kept = self.store().path().display().to_string();
-        let wanted = wanted::of(&asked, &kept, self.cgroups.mode());
+        let mut wanted = wanted::of(&asked, &kept, self.cgroups.mode());
         let running =
             if let State::Running(running) = &state { running.pid.map(|pid| (running, pid)) } else { None };
         let (isolation, differences) = match running {
             Some((running, pid)) => {
-                let is = self.seen(&container, running, pid, &asked, &neighbours)?;
+                let is = self.seen(&container, running, pid, &asked, &neighbours, &mut wanted.mounts)?;
                 let differences = compare::asked_and_is(&wanted, &is);
                 (is, differences)
             }
@@ -127,6 +127,7 @@ impl Engine {
         pid: i32,
         asked: &Asked,
         neighbours: &[Neighbour],
+        wanted: &mut [Mount],
     ) -> Result<Isolation> {
         let gone = || {
             Error::new(
@@ -141,6 +142,7 @@ impl Engine {
             return Err(gone());
         }
         let is = seen::Look { engine: self, process: &process, running, asked, neighbours }.isolation();
+        mounts::resolve(wanted, &is.mounts, |path| process.resolved(path));
         if process.status().0.is_empty() { Err(gone()) } else { Ok(is) }
     }
 }

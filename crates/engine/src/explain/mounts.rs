@@ -171,6 +171,16 @@ pub(super) fn wanted(spec: &serde_json::Value, kept: &str) -> Vec<Mount> {
     std::iter::once(root).chain(mounts.map(|mount| wanted_one(mount, kept))).collect()
 }
 
+/// Names what was asked for on a link by where it is now: the kernel's list has no links.
+pub(super) fn resolve(wanted: &mut [Mount], seen: &[Mount], resolved: impl Fn(&str) -> Option<String>) {
+    let is_seen = |target: &str| seen.iter().any(|mount| mount.target == target);
+    for mount in wanted.iter_mut().filter(|mount| !is_seen(&mount.target)) {
+        if let Some(target) = resolved(&mount.target).filter(|target| is_seen(target)) {
+            mount.target = target;
+        }
+    }
+}
+
 fn wanted_one(mount: &serde_json::Value, kept: &str) -> Mount {
     let text = |name: &str| mount[name].as_str().unwrap_or_default().to_owned();
     let options: Vec<_> =

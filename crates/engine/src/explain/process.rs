@@ -1,8 +1,8 @@
 //! A process as /proc has it, read through one descriptor: a pid that is used again is another process, and says nothing.
 
 use super::value::{ProcessLimit, Range};
-use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
+use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 use std::fs::File;
 use std::io::Read;
 
@@ -28,6 +28,16 @@ impl Process {
     /// The number of a namespace.
     pub(super) fn namespace(&self, kind: &str) -> Option<u64> {
         inode(readlinkat(&self.0, format!("ns/{kind}"), Vec::new()).ok()?.to_str().ok()?)
+    }
+
+    /// Where a path leads below the process's root: a mount on what is a link is on what that leads to.
+    pub(super) fn resolved(&self, path: &str) -> Option<String> {
+        let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = openat(&self.0, "root", directory, Mode::empty()).ok()?;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let found = openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve).ok()?;
+        let link = readlinkat(CWD, format!("/proc/self/fd/{}", found.as_raw_fd()), Vec::new()).ok()?;
+        link.into_string().ok()
     }
 
     /// `status`, to be asked for fields.

@@ -156,7 +156,18 @@ fn capabilities(look: &mut Look<'_>) {
     let flag = look.flag("--cap-add").to_owned();
     if look.is.capabilities.over_host {
         for (name, gains) in WORST.iter().filter(|(name, _)| beyond.iter().any(|one| one == name)) {
-            look.tell(High, format!("{name}, over the host"), gains, &flag, &format!("leave {flag} off"));
+            let close = match flag.as_str() {
+                "--privileged" => {
+                    format!(
+                        "leave --privileged off; --cap-add {} is over its own namespaces only",
+                        &name[4..]
+                    )
+                }
+                flag => {
+                    format!("leave {flag} off, or --userns host: then it is over its own namespaces only")
+                }
+            };
+            look.tell(High, format!("{name}, over the host"), gains, &flag, &close);
         }
     } else {
         let count = beyond.len();
@@ -176,7 +187,7 @@ fn filter(look: &mut Look<'_>) {
             "no filter of system calls",
             gains,
             flag,
-            "leave it off, or name a profile of your own",
+            &format!("leave {flag} off; --security-opt seccomp=FILE has more calls than the default"),
         );
     }
 }
@@ -190,14 +201,14 @@ fn paths(look: &mut Look<'_>) {
             "nothing of /proc and /sys is hidden",
             gains,
             flag,
-            "leave it off",
+            &format!("leave {flag} off"),
         );
     }
     if look.is.limits.writable {
         let gains = "lifts its own limits; on v1 over the host, runs a program there (release_agent)";
         let flag = look.flag("--security-opt writable-cgroups");
         let severity = if look.is_own_root() { Low } else { High };
-        look.tell(severity, "its control groups are writable", gains, flag, "leave it off");
+        look.tell(severity, "its control groups are writable", gains, flag, &format!("leave {flag} off"));
     }
 }
 

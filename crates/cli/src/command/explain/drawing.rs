@@ -2,6 +2,7 @@
 //! page's classes.
 
 use super::html::escape;
+use super::sections::counted;
 use crate::render::size;
 use engine::explain::{Explanation, Isolation, Origin, Owner};
 use std::fmt::Write;
@@ -25,17 +26,17 @@ fn cut(words: &str, room: usize) -> String {
 /// All of it.
 pub(super) fn svg(it: &Explanation) -> String {
     let mut svg = String::from(
-        r#"<svg viewBox="0 0 780 420" role="img" aria-label="host, kernel, container and its layers">"#,
+        r#"<svg viewBox="0 0 780 396" role="img" aria-label="host, kernel, container and its layers">"#,
     );
     svg.push('\n');
-    block(&mut svg, "host", (1, 1, 778, 418), &format!("host: Linux {}, its root is user 0", it.host.kernel));
+    block(&mut svg, "host", (1, 1, 778, 394), &format!("host: Linux {}, its root is user 0", it.host.kernel));
     container(&mut svg, it);
     walls(&mut svg, &it.isolation);
     beside(&mut svg, it);
     block(
         &mut svg,
         "kernel",
-        (16, 376, 748, 30),
+        (16, 352, 748, 30),
         &format!("kernel: one for all; control groups {}", it.host.cgroups),
     );
     svg + "</svg>\n"
@@ -93,11 +94,11 @@ fn walls(svg: &mut String, is: &Isolation) {
         "off" => ("chip bad", "no filter of system calls".to_owned()),
         _ => ("chip good", format!("filter: {} calls through, {} refused", filter.allowed, filter.refused)),
     };
-    block(svg, class, (16, 280, 300, 28), &words);
+    block(svg, class, (16, 280, 276, 28), &words);
     let sets = &is.capabilities;
     let (class, over) =
-        if sets.over_host { ("chip bad", "over the host") } else { ("chip good", "over its own") };
-    block(svg, class, (324, 280, 192, 28), &format!("{} capabilities {over}", sets.bounding.len()));
+        if sets.over_host { ("chip bad", "over the host") } else { ("chip good", "own only") };
+    block(svg, class, (300, 280, 216, 28), &format!("{} capabilities, {over}", sets.bounding.len()));
     let limited = |name: &str| is.limits.resources.iter().find(|one| one.name == name)?.limit.clone();
     let places = [("memory", 16), ("cpu", 186), ("processes", 356)];
     for (name, x) in places {
@@ -114,8 +115,7 @@ fn walls(svg: &mut String, is: &Isolation) {
 
 /// Layers, and who else is there.
 fn beside(svg: &mut String, it: &Explanation) {
-    let neighbours = format!("{} neighbours", it.host.neighbours);
-    block(svg, "part", (536, 36, 228, 28), &neighbours);
+    block(svg, "part", (536, 36, 228, 28), &counted(it.host.neighbours, "neighbour"));
     let own = if it.layers.read_only {
         "read-only root".to_owned()
     } else {

@@ -31,7 +31,7 @@ fn section(title: &'static str, summary: impl Into<String>, rows: Vec<Row>) -> S
     Section { title, summary: summary.into(), rows }
 }
 
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
