@@ -11,12 +11,13 @@
 //!              ├─ container list, inspect, remove, diff
 //!              ├─ prune    what nobody uses
 //!              ├─ events   what happens, told to whoever asks
-//!              └─ system   info, df, check
+//!              └─ system   info, df, check; doctor, explain
 //! ```
 
 mod cleanup;
 pub mod compose;
 pub mod container;
+pub mod doctor;
 mod error;
 pub mod events;
 pub mod explain;

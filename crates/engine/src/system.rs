@@ -71,7 +71,7 @@ impl Engine {
     }
 }
 
-fn file_system(path: &std::path::Path) -> String {
+pub(crate) fn file_system(path: &std::path::Path) -> String {
     let known = [
         (0xEF53, "ext4"),
         (0x5846_5342, "xfs"),

@@ -3,6 +3,7 @@
 mod change;
 mod container;
 mod df;
+mod doctor;
 mod events;
 mod explain;
 mod image;
@@ -66,6 +67,7 @@ const COMMANDS: &[Command] = &[
     Command { names: &["rmi", "image rm", "image remove"], syntax: &image::REMOVE, act: image::remove },
     Command { names: &["image inspect"], syntax: &image::INSPECT, act: image::inspect },
     Command { names: &["image prune"], syntax: &image::PRUNE, act: image::prune },
+    Command { names: &["doctor", "system doctor"], syntax: &doctor::SYNTAX, act: doctor::doctor },
     Command { names: &["info", "system info"], syntax: &system::INFO, act: system::info },
     Command { names: &["system df"], syntax: &df::SYNTAX, act: df::df },
     Command { names: &["system prune"], syntax: &system::PRUNE, act: system::prune },

@@ -36,6 +36,7 @@ Images:
   hull image prune          remove images without a name
 
 Host:
+  hull doctor               what this host cannot isolate, and what mends it
   hull system info          what this host can isolate
   hull events               what happens, as it happens
   hull system df            what is kept, to the byte

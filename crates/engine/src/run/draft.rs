@@ -303,7 +303,7 @@ fn nobodys(of_image: &[u16], maps: &IdMaps) -> Option<&'static str> {
 }
 
 /// The ranges that the administrator gave to users: never a container's.
-fn reserved() -> Vec<IdRange> {
+pub(crate) fn reserved() -> Vec<IdRange> {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let parse = |line: &str| {
         let mut fields = line.split(':').skip(1);

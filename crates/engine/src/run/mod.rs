@@ -17,7 +17,7 @@ mod streams;
 mod terminal;
 pub(crate) mod waiting;
 
-pub(crate) use draft::{CGROUP_PARENT, bounding_set, from_compose, raw};
+pub(crate) use draft::{CGROUP_PARENT, bounding_set, from_compose, raw, reserved};
 pub(crate) use keys::Keys;
 pub(crate) use ready::{Owned, Ready, parsed};
 pub(crate) use relay::{Ends, Signals, attend};
