@@ -81,7 +81,7 @@ fn a_host_without_groups_and_with_ids_granted_twice_is_told() {
     let script =
         format!("mount --bind {} /etc/subuid; mount -t tmpfs none /sys/fs/cgroup", granted.display());
     if !Path::new("/etc/subuid").exists() {
-        return eprintln!("skipped: there is no /etc/subuid to be replaced");
+        return eprintln!("SKIP: there is no /etc/subuid to be replaced");
     }
     let (code, told) = elsewhere(&sandbox, &script);
     assert_eq!((code, &about(&told, "control groups")["verdict"]), (1, &"no".into()), "{told}");

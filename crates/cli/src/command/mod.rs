@@ -1,6 +1,7 @@
 //! One file for each group of commands: its syntax, and what it does.
 
 mod change;
+mod complete;
 mod container;
 mod df;
 mod doctor;
@@ -73,6 +74,7 @@ const COMMANDS: &[Command] = &[
     Command { names: &["system prune"], syntax: &system::PRUNE, act: system::prune },
     Command { names: &["system check"], syntax: &system::CHECK, act: system::check },
     Command { names: &["events", "system events"], syntax: &events::SYNTAX, act: events::events },
+    Command { names: &["completion"], syntax: &complete::SYNTAX, act: complete::completion },
     Command { names: &["version"], syntax: &system::VERSION, act: system::version },
 ];
 
@@ -127,6 +129,9 @@ fn act(args: Vec<OsString>, is_run: &std::cell::Cell<bool>) -> Done {
     let caller = Caller::new(global.last("root").map(Into::into));
     if global.is_on("version") {
         return system::version(&Typed::default(), &caller);
+    }
+    if global.words.first().is_some_and(|first| first == complete::ASK) {
+        return complete::answer(&global.words[1..]);
     }
     let mut words = global.words.iter().map(String::as_str);
     let (first, second) = (words.next(), words.next());

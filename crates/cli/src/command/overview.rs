@@ -42,6 +42,7 @@ Host:
   hull system df            what is kept, to the byte
   hull system prune         remove what nobody uses
   hull system check         look for what a crash left, and mend it
+  hull completion           a shell's script that completes all this
   hull version              the version
 
 `hull COMMAND --help` tells more. docker's names work, too: `hull image ls`,

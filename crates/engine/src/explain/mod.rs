@@ -147,6 +147,11 @@ impl Engine {
     }
 }
 
+/// The names of all capabilities there are, as `CAP_CHOWN`.
+pub fn capability_names() -> impl Iterator<Item = String> {
+    words::CAPABILITIES.iter().map(|(name, ..)| (*name).to_owned())
+}
+
 /// Where two containers differ.
 pub fn differences(one: &Explanation, other: &Explanation) -> Vec<Difference> {
     compare::two(&one.isolation, &other.isolation)

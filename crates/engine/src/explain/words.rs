@@ -23,7 +23,7 @@ pub(super) fn of_spec(kind: &str) -> &str {
 
 /// What each capability allows, capabilities(7), and whether it means anything below the host's user namespace.
 #[rustfmt::skip]
-const CAPABILITIES: [(&str, &str, bool); 41] = [
+pub(super) const CAPABILITIES: [(&str, &str, bool); 41] = [
     ("CAP_CHOWN", "give files away to any user of the container", true),
     ("CAP_DAC_OVERRIDE", "read and write files whatever their permissions say", true),
     ("CAP_DAC_READ_SEARCH", "read any file, and open files by handle", true),
