@@ -232,19 +232,12 @@ fn today(name: &str) -> &str {
 }
 
 /// Flags of docker's `run` that come with later capabilities.
-const LATER: [&str; 33] = [
+const LATER: [&str; 26] = [
     "p",
     "publish",
     "P",
     "publish-all",
     "expose",
-    "health-cmd",
-    "health-interval",
-    "health-retries",
-    "health-timeout",
-    "health-start-period",
-    "health-start-interval",
-    "no-healthcheck",
     "net-alias",
     "network-alias",
     "ip",

@@ -10,6 +10,7 @@
 //!              ├─ run      Spec ─▶ container ─▶ exit code
 //!              ├─ container list, inspect, remove, diff
 //!              ├─ prune    what nobody uses
+//!              ├─ health   does it work
 //!              ├─ events   what happens, told to whoever asks
 //!              └─ system   info, df, check; doctor, explain
 //! ```
@@ -21,6 +22,7 @@ pub mod doctor;
 mod error;
 pub mod events;
 pub mod explain;
+pub mod health;
 pub mod hello;
 pub mod image;
 pub mod init;

@@ -66,9 +66,53 @@ fn scaled(number: &str, unit: u64) -> Option<i64> {
     i64::try_from(u128::from(whole) * u128::from(unit) + part).ok()
 }
 
+/// As Go prints a span: `1h0m5s`, `1.5s`, `300ms`.
+pub fn show(span: std::time::Duration) -> String {
+    let nanoseconds = span.as_nanos();
+    let fraction = |unit: u128, name: &str| {
+        let digits = unit.ilog10() as usize;
+        let rest = format!("{:0digits$}", nanoseconds % unit);
+        let rest = rest.trim_end_matches('0');
+        let point = if rest.is_empty() { "" } else { "." };
+        format!("{}{point}{rest}{name}", nanoseconds / unit)
+    };
+    match nanoseconds {
+        0 => "0s".into(),
+        1..1_000 => format!("{nanoseconds}ns"),
+        1_000..1_000_000 => fraction(1_000, "µs"),
+        1_000_000..1_000_000_000 => fraction(1_000_000, "ms"),
+        _ => {
+            let (hours, minutes) = (span.as_secs() / 3600, span.as_secs() / 60 % 60);
+            let below = show_below_minute(span);
+            match (hours, minutes) {
+                (0, 0) => below,
+                (0, _) => format!("{minutes}m{below}"),
+                _ => format!("{hours}h{minutes}m{below}"),
+            }
+        }
+    }
+}
+
+fn show_below_minute(span: std::time::Duration) -> String {
+    let rest = format!("{:09}", span.subsec_nanos());
+    let rest = rest.trim_end_matches('0');
+    let point = if rest.is_empty() { "" } else { "." };
+    format!("{}{point}{rest}s", span.as_secs() % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_shown_as_go_shows_them() {
+        for text in
+            ["0s", "1ns", "1.5µs", "300ms", "1s", "1.5s", "59.000000001s", "1m0s", "1h0m5s", "100h1m0.25s"]
+        {
+            let span = std::time::Duration::from_nanos(parse(text).unwrap() as u64);
+            assert_eq!(show(span), text);
+        }
+    }
 
     #[test]
     fn durations_are_gos() {

@@ -178,7 +178,7 @@ impl Store {
     }
 
     /// The volatile directory. It is made by who claims the first slot.
-    pub(crate) fn run(&self) -> &Path {
+    pub fn run(&self) -> &Path {
         &self.run
     }
 

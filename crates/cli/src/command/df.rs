@@ -171,7 +171,7 @@ fn of_containers(engine: &Engine, usage: &Usage, containers: &[Summary]) -> List
             ("Bytes", usage.bytes.into()),
             ("WrittenBytes", usage.written.into()),
             ("CreatedSince", ago(record.created).into()),
-            ("Status", told(&one.state, engine.is_paused(&one.state)).into()),
+            ("Status", told(&one.state, engine.is_paused(&one.state), engine.health_of(one)).into()),
             ("Names", record.name.to_string().into()),
         ]))
     });

@@ -6,6 +6,7 @@ use crate::edge::{Done, Failure};
 use crate::flags::{Mistake, Syntax, Typed, integer, switch, value};
 use crate::render::{List, ago, duration, line, moment, row, size};
 use engine::Engine;
+use engine::health::Status;
 use engine::inspect::{details_of, network, status};
 use engine::life::Restarts;
 use jiff::Timestamp;
@@ -71,7 +72,7 @@ pub(super) fn list(typed: &Typed, caller: &Caller) -> Done {
     let with_size = typed.is_on("size") || format.is_some_and(|format| format.contains(".Size"));
     let rows = shown.map(|one| {
         let written = if with_size { written(&engine, one)? } else { "0B".to_owned() };
-        Ok(fields(one, whole, written, engine.is_paused(&one.state)))
+        Ok(fields(one, whole, written, engine.is_paused(&one.state), engine.health_of(one)))
     });
     let columns = if typed.is_on("size") { &COLUMNS[..] } else { &COLUMNS[..7] };
     let raw = format!("{RAW}{}", if with_size { "size: {{.Size}}\n" } else { "" });
@@ -155,7 +156,7 @@ impl Filter {
             "since" => self.moment.is_some_and(|moment| record.created > moment),
             "network" => network(&details_of(record)) == value,
             "volume" => has_mount(one, value),
-            "health" => value == "none",
+            "health" => engine.health_of(one).map_or("none", Status::name) == value,
             _ => self.descends(one),
         }
     }
@@ -198,7 +199,7 @@ fn passes(engine: &Engine, one: &Summary, filters: &[Filter]) -> bool {
 }
 
 /// `Up 2 hours`, `Exited (0) 3 minutes ago`.
-pub(super) fn told(state: &State, paused: bool) -> String {
+pub(super) fn told(state: &State, paused: bool, health: Option<Status>) -> String {
     match state {
         State::Created => "Created".into(),
         State::Running(running) => {
@@ -206,7 +207,13 @@ pub(super) fn told(state: &State, paused: bool) -> String {
                 return format!("Restarting ({}) {}", rest.code, ago(rest.ended));
             }
             let up = duration(Timestamp::now().as_second() - running.started.as_second());
-            format!("Up {up}{}", if paused { " (Paused)" } else { "" })
+            let more = match (paused, health) {
+                (true, _) => " (Paused)".into(),
+                (false, Some(Status::Starting)) => " (health: starting)".into(),
+                (false, Some(health)) => format!(" ({})", health.name()),
+                (false, None) => String::new(),
+            };
+            format!("Up {up}{more}")
         }
         State::Exited(exit) => format!("Exited ({}) {}", exit.code, ago(exit.finished)),
         State::Dead => "Dead".into(),
@@ -218,7 +225,13 @@ fn quoted(word: &str) -> String {
     if word.contains(' ') { format!("'{word}'") } else { word.to_owned() }
 }
 
-fn fields(one: &Summary, whole: bool, written: String, paused: bool) -> Map<String, Value> {
+fn fields(
+    one: &Summary,
+    whole: bool,
+    written: String,
+    paused: bool,
+    health: Option<Status>,
+) -> Map<String, Value> {
     let record = &one.record;
     let details = details_of(record);
     let command = record.command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
@@ -235,9 +248,9 @@ fn fields(one: &Summary, whole: bool, written: String, paused: bool) -> Map<Stri
         ("Command", format!("{command:?}").into()),
         ("CreatedAt", moment(record.created).into()),
         ("RunningFor", ago(record.created).into()),
-        ("Status", told(&one.state, paused).into()),
+        ("Status", told(&one.state, paused, health).into()),
         ("State", status(&one.state, paused).into()),
-        ("HealthStatus", "".into()),
+        ("HealthStatus", health.map_or("", Status::name).into()),
         ("Ports", "".into()),
         ("Names", record.name.to_string().into()),
         ("Labels", labels.join(",").into()),

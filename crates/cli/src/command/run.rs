@@ -73,6 +73,7 @@ pub(crate) fn request(typed: &Typed, caller: &Caller) -> Read<RunRequest> {
         pull: typed.parsed("pull", str::parse)?.unwrap_or_default(),
         remove: typed.is_on("rm"),
         restart: restart(typed)?,
+        health: health(typed)?,
         cidfile: typed.filled("cidfile").map(PathBuf::from),
         pidfile: typed.filled("pidfile").map(PathBuf::from),
         labels: labels(typed)?,
@@ -83,6 +84,48 @@ pub(crate) fn request(typed: &Typed, caller: &Caller) -> Read<RunRequest> {
         isolation: isolation(typed)?,
         limits: limits(typed)?,
     })
+}
+
+fn health(typed: &Typed) -> Read<Option<oci::Healthcheck>> {
+    const FLAGS: [&str; 6] = [
+        "health-cmd",
+        "health-interval",
+        "health-timeout",
+        "health-retries",
+        "health-start-period",
+        "health-start-interval",
+    ];
+    let is_asked = FLAGS.iter().any(|flag| typed.last(flag).is_some());
+    if typed.is_on("no-healthcheck") {
+        let none = oci::Healthcheck { test: vec!["NONE".into()], ..Default::default() };
+        return match is_asked {
+            true => Err(Mistake::new("--no-healthcheck conflicts with --health-* options").of_flag()),
+            false => Ok(Some(none)),
+        };
+    }
+    let span = |flag: &str| -> Read<i64> {
+        let span = typed.parsed(flag, request::duration)?.unwrap_or(0);
+        let wrong = |why: &str| Err(Mistake::new(format!("--{flag} cannot be {why}")).of_flag());
+        match (span < 0, span == 0 || span >= 1_000_000) {
+            (true, _) => wrong("negative"),
+            (false, false) => wrong("less than 1ms"),
+            (false, true) => Ok(span),
+        }
+    };
+    let retries = typed.parsed("health-retries", integer::<i32>)?.unwrap_or(0);
+    if retries < 0 {
+        return Err(Mistake::new("--health-retries cannot be negative").of_flag());
+    }
+    let command = typed.filled("health-cmd");
+    let check = oci::Healthcheck {
+        test: command.map(|command| vec!["CMD-SHELL".to_owned(), command.to_owned()]).unwrap_or_default(),
+        interval: span("health-interval")?,
+        timeout: span("health-timeout")?,
+        start_period: span("health-start-period")?,
+        start_interval: span("health-start-interval")?,
+        retries,
+    };
+    Ok(is_asked.then_some(check))
 }
 
 fn restart(typed: &Typed) -> Read<request::Restart> {

@@ -30,10 +30,17 @@ const RUN: [Flag; FLAGS.len() + OF_RUN.len()] = {
 };
 
 #[rustfmt::skip]
-const FLAGS: [Flag; 72] = [
+const FLAGS: [Flag; 79] = [
     value("name", "NAME", "Name of the container; a random one otherwise").under(RECORD),
     switch("rm", "Remove the container when it ends").under(RECORD),
     value("restart", "POLICY", "Start it again when it ends: no, on-failure[:N], always, unless-stopped").under(RECORD),
+    value("health-cmd", "LINE", "A shell line that sees whether it works; over the image's HEALTHCHECK").under(RECORD),
+    value("health-interval", "TIME", "Between two checks (30s)").under(RECORD),
+    value("health-timeout", "TIME", "What a check may take (30s)").under(RECORD),
+    value("health-retries", "N", "Failures in a row until it is unhealthy (3)").under(RECORD),
+    value("health-start-period", "TIME", "Failures at the start that do not count").under(RECORD),
+    value("health-start-interval", "TIME", "Between two checks in that time (5s)").under(RECORD),
+    switch("no-healthcheck", "No checks, whatever the image says").under(RECORD),
     value("pull", "WHEN", "Fetch the image: missing, never, always").under(RECORD),
     value("platform", "OS/ARCH", "The image must be for this platform").under(RECORD),
     value("label", "KEY=VALUE", "Set a label").or('l').under(RECORD),

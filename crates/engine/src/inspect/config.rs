@@ -1,5 +1,6 @@
 //! docker's `Config`: what the request says over what the image says.
 
+use crate::health;
 use crate::request::{RunRequest, Stream, StreamsRequest};
 use oci::ContainerConfig;
 use serde_json::{Map, Value, json};
@@ -31,7 +32,10 @@ pub(super) fn config(request: &RunRequest, image: &ContainerConfig, hostname: &s
     });
     let rest = [
         ("ExposedPorts", keys(&image.exposed_ports)),
-        ("Healthcheck", image.healthcheck.as_ref().map(|check| json!(check))),
+        (
+            "Healthcheck",
+            health::merged(request.health.as_ref(), image.healthcheck.as_ref()).map(|check| json!(check)),
+        ),
         ("StopSignal", process.stop_signal.clone().or_else(|| image.stop_signal.clone()).map(Value::from)),
         ("StopTimeout", process.stop_timeout.or(image.stop_timeout).map(Value::from)),
         ("Shell", image.shell.clone().map(Value::from)),

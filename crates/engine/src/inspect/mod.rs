@@ -17,6 +17,7 @@ pub(crate) use host::host_config;
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
+use crate::health::Health;
 use crate::life::Restarts;
 use crate::request::RunRequest;
 use crate::rootfs::open_directory;
@@ -201,7 +202,8 @@ fn state_view(state: &State, paused: bool, container: &Container) -> Value {
     };
     let exit = exit.as_ref();
     let is_up = ["running", "paused"].contains(&word);
-    json!({
+    let health = Health::read(container.dir()).ok().flatten();
+    let mut view = json!({
         "Status": word,
         "Running": matches!(state, State::Running(_)),
         "Paused": paused,
@@ -213,7 +215,11 @@ fn state_view(state: &State, paused: bool, container: &Container) -> Value {
         "Error": exit.filter(|_| !is_up).and_then(|exit| exit.error.clone()).unwrap_or_default(),
         "StartedAt": words::moment(started),
         "FinishedAt": words::moment(exit.map(|exit| exit.finished)),
-    })
+    });
+    if let Some(health) = health {
+        view["Health"] = json!(health);
+    }
+    view
 }
 
 /// There are no bridge networks yet: one entry, without addresses. A joined network is the other container's to show.

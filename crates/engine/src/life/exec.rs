@@ -58,21 +58,8 @@ impl Engine {
         host: HostStreams<'_>,
         warn: &mut dyn FnMut(&str),
     ) -> Result<i32> {
-        let (container, running) = self.running_one(text)?;
-        let group = self.group_of(&running)?;
-        if group.as_ref().is_some_and(cgroup::Cgroup::frozen) {
-            let what = format!("container {} is paused", container.record.name);
-            return Err(Error::new(Kind::Conflict, what).with_hint("`hull unpause` lets it go on"));
-        }
-        let gone = || Error::new(Kind::Conflict, format!("container {} is not running", container.record.id));
-        let pid = running.pid.and_then(Pid::from_raw).ok_or_else(gone)?;
-        let target = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| gone())?;
-        // While the slot still says so, the process is the container's.
-        let now = self.store.slot_of(&container.record.id).map_err(from_store)?;
-        if now.and_then(|now| now.pid) != running.pid {
-            return Err(gone());
-        }
-        let plan = Plan::new(&spec(&container, pid, exec)?).map_err(from_runtime)?;
+        let (container, _) = self.running_one(text)?;
+        let (plan, target, group) = self.entrance(&container, exec)?;
         let signals = Signals::block()?;
         let silent =
             StreamsRequest { interactive: false, attach: vec![Stream::Stdin], ..exec.streams.clone() };
@@ -95,15 +82,40 @@ impl Engine {
     }
 }
 
+/// How a process gets into a container: what it is to be, the first process, and the control group.
+type Entrance = (Plan, OwnedFd, Option<cgroup::Cgroup>);
+
+impl Engine {
+    /// The way in, for one more process.
+    pub(super) fn entrance(&self, container: &Container, exec: &ExecRequest) -> Result<Entrance> {
+        let gone = || Error::new(Kind::Conflict, format!("container {} is not running", container.record.id));
+        let running = self.store.slot_of(&container.record.id).map_err(from_store)?.ok_or_else(gone)?;
+        let group = self.group_of(&running)?;
+        if group.as_ref().is_some_and(cgroup::Cgroup::frozen) {
+            let what = format!("container {} is paused", container.record.name);
+            return Err(Error::new(Kind::Conflict, what).with_hint("`hull unpause` lets it go on"));
+        }
+        let pid = running.pid.and_then(Pid::from_raw).ok_or_else(gone)?;
+        let target = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| gone())?;
+        // While the slot still says so, the process is the container's.
+        let now = self.store.slot_of(&container.record.id).map_err(from_store)?;
+        if now.and_then(|now| now.pid) != running.pid {
+            return Err(gone());
+        }
+        let plan = Plan::new(&spec(container, pid, exec)?).map_err(from_runtime)?;
+        Ok((plan, target, group))
+    }
+}
+
 /// What is told of it: docker's `exec_create`, `exec_start`, `exec_die`.
-struct Told<'a> {
+pub(super) struct Told<'a> {
     engine: &'a Engine,
     container: &'a Container,
     id: String,
 }
 
 impl<'a> Told<'a> {
-    fn new(engine: &'a Engine, container: &'a Container, exec: &ExecRequest) -> Self {
+    pub(super) fn new(engine: &'a Engine, container: &'a Container, exec: &ExecRequest) -> Self {
         let id = store::ContainerId::random().map_or_else(|_| String::new(), |id| id.to_string());
         let told = Self { engine, container, id };
         let command = exec.command.join(" ");
@@ -116,17 +128,17 @@ impl<'a> Told<'a> {
         Happened::of(&self.container.record, action).with("execID", &self.id)
     }
 
-    fn died(&self, code: i32) {
+    pub(super) fn died(&self, code: i32) {
         self.engine.report(self.event("exec_die".into()).with("exitCode", code));
     }
 }
 
-fn null() -> Result<OwnedFd> {
+pub(super) fn null() -> Result<OwnedFd> {
     open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .or_err(Kind::Failed, || "open `/dev/null`".into())
 }
 
-fn await_program(entered: &mut runtime::Running) -> Result<()> {
+pub(super) fn await_program(entered: &mut runtime::Running) -> Result<()> {
     loop {
         match entered.event().map_err(from_runtime)? {
             Event::Failed(error) => return Err(from_runtime(error)),

@@ -9,6 +9,7 @@ use super::notes::{Notes, Streams};
 use super::restart::{Backoff, Past};
 use super::wire;
 use crate::error::{Error, Kind, Result, from_store};
+use crate::health::Check;
 use crate::request::{RunRequest, StreamsRequest, UserNamespace};
 use crate::run::{Ended, Ends, Owned, Ready, Tried, parsed, wire as wire_streams};
 use fault::Context;
@@ -44,8 +45,8 @@ fn live(ready: Ready<'_>, request: RunRequest, mut first: First, mut word: Word)
     let opened = wire::open_door(ready.owned.held().dir());
     let opened = opened.or_err(Kind::Failed, || "open the container's door".into()).map_err(Ended::from);
     let mut tell = |text: &str| word.warn(text);
-    let born = opened
-        .and_then(|door| Ok((door, bear(ready, &request.streams, own.as_ref(), first.size, &mut tell)?)));
+    let born =
+        opened.and_then(|door| Ok((door, bear(ready, &request, own.as_ref(), first.size, &mut tell)?)));
     match born {
         Ok((door, (owned, attended))) => {
             let guests = first.guest.into_iter().collect();
@@ -64,13 +65,16 @@ pub(super) fn live_on(mut owned: Owned<'_>, request: RunRequest, left: Left, wor
     };
     match left {
         Left::Alive { pid, first, streams, keeper } => {
-            let attended = Attended { running: Running::adopt(pid, first, cgroup), streams, keeper, log };
+            let running = Running::adopt(pid, first, cgroup);
+            let check = check_of(&owned, &request);
+            let attended = Attended { running, streams, keeper, log, check };
             let mut monitor = Monitor::new(door, Vec::new(), false, attended, word);
-            monitor.goes_on();
+            monitor.goes_on(&mut owned);
             Life::new(monitor, request, None).go_on(owned);
         }
         Left::Resting => {
-            let monitor = Monitor::resting(door, log, word);
+            drop(log);
+            let monitor = Monitor::resting(door, word);
             Life::new(monitor, request, None).rest_and_go_on(owned);
         }
     }
@@ -89,11 +93,12 @@ fn take_on(owned: &mut Owned<'_>, request: &RunRequest) -> Result<(OwnedFd, Log,
 /// Starts a container: what its monitor has of it.
 fn bear<'a>(
     mut ready: Ready<'a>,
-    streams: &StreamsRequest,
+    request: &RunRequest,
     own: Option<&[OwnedFd; 3]>,
     size: Option<rustix::termios::Winsize>,
     warn: &mut dyn FnMut(&str),
 ) -> Tried<(Owned<'a>, Attended)> {
+    let streams = &request.streams;
     let log = Log::open(ready.owned.held(), &streams.log)?;
     let all = StreamsRequest { attach: Vec::new(), ..streams.clone() };
     let (stdio, ends) = match own {
@@ -110,7 +115,14 @@ fn bear<'a>(
     running.warnings().iter().for_each(|warning| warn(warning));
     let Ends { input, output, error, .. } = ends;
     let streams = Streams { input, output, error, master: None };
-    Ok((ready.owned, Attended { running, streams, keeper: None, log }))
+    let check = check_of(&ready.owned, request);
+    Ok((ready.owned, Attended { running, streams, keeper: None, log, check }))
+}
+
+fn check_of(owned: &Owned<'_>, request: &RunRequest) -> Option<Check> {
+    let record = &owned.held().record;
+    let image: Result<oci::ContainerConfig> = parsed(record.config.as_deref(), &record.name);
+    image.ok().and_then(|image| Check::of(request, &image))
 }
 
 fn cloned(own: &[OwnedFd; 3]) -> Result<[OwnedFd; 3]> {
@@ -236,7 +248,7 @@ impl Life {
     }
 
     fn bear_again<'a>(&self, ready: Ready<'a>) -> Tried<(Owned<'a>, Attended)> {
-        bear(ready, &self.request.streams, self.own.as_ref(), None, &mut |_| {})
+        bear(ready, &self.request, self.own.as_ref(), None, &mut |_| {})
     }
 
     /// What it is started from, as the record has it now.

@@ -21,6 +21,7 @@ mod live;
 mod log;
 mod monitor;
 mod notes;
+mod pulse;
 mod reading;
 mod restart;
 mod stop;

@@ -7,8 +7,10 @@ use super::fork::Word;
 use super::guest::Guest;
 use super::log::Log;
 use super::notes::{Notes, Streams};
+use super::pulse::Pulse;
 use super::wire::{self, Tag};
 use crate::error::{Error, Kind, Result, from_runtime};
+use crate::health::Check;
 use crate::request::Stream;
 use crate::run::Owned;
 use crate::run::waiting::{self, readable};
@@ -25,7 +27,8 @@ use sys::keep::Kept;
 pub(crate) struct Monitor {
     door: OwnedFd,
     guests: Vec<Guest>,
-    log: Log,
+    /// Holds the container as well: it goes before that is let go.
+    log: Option<Log>,
     /// None between two lives.
     running: Option<Running>,
     streams: Streams,
@@ -36,6 +39,8 @@ pub(crate) struct Monitor {
     /// Standard input ends with the guest who sends it.
     input_once: bool,
     memory: Option<OomNotice>,
+    check: Option<Check>,
+    pulse: Option<Pulse>,
     word: Option<Word>,
     /// Why the program never ran.
     failure: Option<Error>,
@@ -54,6 +59,7 @@ pub(crate) struct Over {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Awaited {
     Memory,
+    Probe,
     End,
     Child,
     Door,
@@ -71,6 +77,7 @@ pub(crate) struct Attended {
     /// Where another monitor has made one already.
     pub(crate) keeper: Option<Kept>,
     pub(crate) log: Log,
+    pub(crate) check: Option<Check>,
 }
 
 impl Monitor {
@@ -81,23 +88,25 @@ impl Monitor {
         first: Attended,
         word: Word,
     ) -> Self {
-        let Attended { running, streams, keeper, log } = first;
-        let running = Some(running);
-        Self { guests, input_once, running, streams, keeper, ..Self::resting(door, log, word) }
+        let Attended { running, streams, keeper, log, check } = first;
+        let (running, log) = (Some(running), Some(log));
+        Self { guests, log, input_once, running, streams, keeper, check, ..Self::resting(door, word) }
     }
 
     /// One that begins between two lives.
-    pub(crate) fn resting(door: OwnedFd, log: Log, word: Word) -> Self {
+    pub(crate) fn resting(door: OwnedFd, word: Word) -> Self {
         Self {
             door,
             guests: Vec::new(),
-            log,
+            log: None,
             running: None,
             streams: Streams::default(),
             keeper: None,
             typed: Vec::new(),
             input_once: false,
             memory: None,
+            check: None,
+            pulse: None,
             word: Some(word),
             failure: None,
             is_told: false,
@@ -106,14 +115,16 @@ impl Monitor {
 
     /// Takes on the next life.
     pub(crate) fn take_on(&mut self, next: Attended) {
-        let Attended { running, streams, keeper, log } = next;
-        (self.running, self.streams, self.keeper, self.log) = (Some(running), streams, keeper, log);
+        let Attended { running, streams, keeper, log, check } = next;
+        (self.running, self.streams, self.keeper) = (Some(running), streams, keeper);
+        (self.log, self.check) = (Some(log), check);
     }
 
     /// Runs until the container has ended and its output is through.
     pub(crate) fn attend(&mut self, owned: &mut Owned<'_>) -> Result<Over> {
         while !self.turn(owned)? {}
-        let lost = self.log.finish();
+        let lost = self.log.take().and_then(|mut log| log.finish());
+        self.pulse.take().into_iter().for_each(|pulse| pulse.end(owned));
         self.streams = Streams::default();
         self.typed.clear();
         (self.memory, self.input_once) = (None, false);
@@ -131,9 +142,8 @@ impl Monitor {
     }
 
     /// It was begun by another, and its program runs.
-    pub(crate) fn goes_on(&mut self) {
-        self.watch_memory();
-        self.runs();
+    pub(crate) fn goes_on(&mut self, owned: &mut Owned<'_>) {
+        self.runs(owned, true);
     }
 
     /// It was begun by another, and waits for its next start.
@@ -163,8 +173,10 @@ impl Monitor {
     }
 
     fn turn(&mut self, owned: &mut Owned<'_>) -> Result<bool> {
-        let ready = self.wait(None)?;
+        let patience = self.pulse.as_ref().and_then(Pulse::rests);
+        let ready = self.wait(patience)?;
         self.act(&ready, owned)?;
+        self.pulse.as_mut().into_iter().for_each(|pulse| pulse.beat(owned));
         // What was written before the end is in the pipes: nothing more to come, nothing on its way.
         let idle =
             !ready.iter().any(|what| matches!(what, Awaited::Child | Awaited::Output | Awaited::Error));
@@ -177,6 +189,7 @@ impl Monitor {
                 Awaited::End => {}
                 Awaited::Child => self.hear_child(owned)?,
                 Awaited::Memory => self.look_at_memory(owned),
+                Awaited::Probe => self.pulse.as_mut().into_iter().for_each(|pulse| pulse.take(owned)),
                 Awaited::Door => self.let_in()?,
                 Awaited::Output => self.pass(Stream::Stdout)?,
                 Awaited::Error => self.pass(Stream::Stderr)?,
@@ -196,6 +209,8 @@ impl Monitor {
     fn wait(&self, patience: Option<Duration>) -> Result<Vec<Awaited>> {
         let mut polled = vec![readable(Awaited::Door, self.door.as_fd())];
         polled.extend(self.memory.as_ref().map(|notice| readable(Awaited::Memory, notice.as_fd())));
+        let probe = self.pulse.as_ref().and_then(Pulse::result);
+        polled.extend(probe.map(|result| readable(Awaited::Probe, result)));
         if let Some(running) = &self.running {
             polled.push(readable(Awaited::End, running.pidfd()));
             polled.extend(running.channel().map(|channel| readable(Awaited::Child, channel)));
@@ -221,7 +236,7 @@ impl Monitor {
             Event::Ready => self.let_go(owned)?,
             Event::Executed if self.failure.is_none() => {
                 owned.begun();
-                self.goes_on();
+                self.runs(owned, false);
             }
             // No profile of docker's names a listener, and without one the plan takes none that notifies.
             Event::Executed | Event::Prepared | Event::Listener(_) => {}
@@ -249,12 +264,11 @@ impl Monitor {
         running.let_go().map_err(from_runtime)
     }
 
-    fn watch_memory(&mut self) {
+    /// From here on there is something to watch.
+    fn runs(&mut self, owned: &mut Owned<'_>, goes_on: bool) {
+        self.pulse = self.check.take().map(|check| Pulse::new(check, owned, goes_on));
         let group = self.running.as_ref().and_then(Running::cgroup);
         self.memory = group.and_then(|group| group.oom_notice().ok());
-    }
-
-    fn runs(&mut self) {
         let pid = self.running.as_ref().map_or(0, |running| running.pid().as_raw_nonzero().get());
         self.word.take().into_iter().for_each(|word| word.runs(pid));
     }
@@ -291,7 +305,7 @@ impl Monitor {
             Ok(length) => length,
         };
         let bytes = &buffer[..length];
-        self.log.write(stream, bytes);
+        self.log.as_mut().into_iter().for_each(|log| log.write(stream, bytes));
         self.guests.iter_mut().filter(|guest| guest.wants(wanted)).for_each(|guest| guest.give(tag, bytes));
         Ok(())
     }

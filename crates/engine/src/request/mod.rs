@@ -74,6 +74,9 @@ pub struct RunRequest {
     /// `--restart`
     #[serde(default, skip_serializing_if = "Restart::is_no")]
     pub restart: Restart,
+    /// `--health-*`, `--no-healthcheck`; goes over the image's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<oci::Healthcheck>,
     /// hull's own program on the host: what `--init` runs.
     pub program: PathBuf,
     /// `--cidfile`: written with the full id once the container exists; must not exist before.

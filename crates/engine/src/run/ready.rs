@@ -243,6 +243,12 @@ impl<'a> Owned<'a> {
         self.made.tell();
     }
 
+    /// Tells what happened to it now.
+    pub(crate) fn report(&mut self, action: &str) {
+        self.note(action);
+        self.made.tell();
+    }
+
     /// Remembers something to be told when the program runs.
     pub(crate) fn note(&mut self, action: &str) {
         let event = Event::of(&self.made.held().record, action);
