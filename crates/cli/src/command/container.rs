@@ -19,7 +19,7 @@ pub(super) const REMOVE: Syntax = Syntax {
         switch("force", "End one that runs").or('f'),
         switch("volumes", "Its anonymous volumes, too: it has none yet").or('v'),
     ],
-    examples: &[],
+    examples: &["hull rm web", "hull rm -f $(hull ps -aq --filter label=test)"],
     words: (1, usize::MAX),
     stops: false,
 };
@@ -39,7 +39,7 @@ pub(super) const DIFF: Syntax = Syntax {
     rest: "CONTAINER",
     about: "What a container changed in its files: A added, C changed, D deleted.",
     flags: &[],
-    examples: &[],
+    examples: &["hull diff web"],
     words: (1, 1),
     stops: false,
 };
@@ -59,7 +59,7 @@ pub(super) const INSPECT: Syntax = Syntax {
         value("format", "TEMPLATE", "A Go template, or json").or('f'),
         switch("size", "What it wrote").or('s'),
     ],
-    examples: &[],
+    examples: &["hull container inspect -f '{{.State.Pid}}' web"],
     words: (1, usize::MAX),
     stops: false,
 };

@@ -14,6 +14,7 @@ use store::{State, Summary, Usage};
 
 pub(super) const SYNTAX: Syntax = Syntax {
     flags: &[switch("verbose", "Each image, container and layer").or('v'), FORMAT],
+    examples: &["hull system df", "hull system df -v"],
     ..plain("system df", "What is kept, in bytes on the disk; the sum is what du(1) says of the root.")
 };
 

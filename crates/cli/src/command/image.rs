@@ -149,7 +149,7 @@ pub(super) const TAG: Syntax = Syntax {
     rest: "IMAGE NAME[:TAG]",
     about: "Give an image a further name.",
     flags: &[],
-    examples: &[],
+    examples: &["hull tag debian:bookworm registry.example/base:1"],
     words: (2, 2),
     stops: false,
 };
@@ -167,7 +167,7 @@ pub(super) const REMOVE: Syntax = Syntax {
         switch("force", "Though ended containers use it, or it has several names").or('f'),
         switch("no-prune", "Accepted for docker's sake: there are no parents"),
     ],
-    examples: &[],
+    examples: &["hull rmi debian:bookworm"],
     words: (1, usize::MAX),
     stops: false,
 };
@@ -202,7 +202,7 @@ pub(super) const HISTORY: Syntax = Syntax {
         switch("quiet", "Only ids").or('q'),
         switch("no-trunc", "Whole ids and commands"),
     ],
-    examples: &[],
+    examples: &["hull history --no-trunc debian:bookworm"],
     words: (1, 1),
     stops: false,
 };

@@ -84,7 +84,7 @@ pub(super) const ATTACH: Syntax = Syntax {
         switch("sig-proxy", "Pass signals on to the process (default true)"),
         value("detach-keys", "KEYS", "Keys that detach from a terminal (ctrl-p,ctrl-q)"),
     ],
-    examples: &[],
+    examples: &["hull attach web", "hull attach --no-stdin web"],
     words: (1, 1),
     stops: false,
 };
@@ -181,7 +181,7 @@ pub(super) const RESTART: Syntax = Syntax {
     rest: "CONTAINER [CONTAINER…]",
     about: "Stop containers, and start them again.",
     flags: STOP.flags,
-    examples: &[],
+    examples: &["hull restart -t 2 web"],
     words: (1, usize::MAX),
     stops: false,
 };
@@ -220,7 +220,7 @@ pub(super) const WAIT: Syntax = Syntax {
     rest: "CONTAINER [CONTAINER…]",
     about: "Wait until containers have ended, and show their exit codes.",
     flags: &[],
-    examples: &[],
+    examples: &["hull wait web"],
     words: (1, usize::MAX),
     stops: false,
 };
@@ -235,7 +235,7 @@ pub(super) const PAUSE: Syntax = Syntax {
     rest: "CONTAINER [CONTAINER…]",
     about: "Freeze all processes of containers.",
     flags: &[],
-    examples: &[],
+    examples: &["hull pause web"],
     words: (1, usize::MAX),
     stops: false,
 };
@@ -245,8 +245,12 @@ pub(super) fn pause(typed: &Typed, caller: &Caller) -> Done {
     each(&typed.words, |name| engine.pause(name).map_err(Failure::from).and_then(|()| line(name)))
 }
 
-pub(super) const UNPAUSE: Syntax =
-    Syntax { name: "unpause", about: "Let the processes of frozen containers go on.", ..PAUSE };
+pub(super) const UNPAUSE: Syntax = Syntax {
+    name: "unpause",
+    about: "Let the processes of frozen containers go on.",
+    examples: &["hull unpause web"],
+    ..PAUSE
+};
 
 pub(super) fn unpause(typed: &Typed, caller: &Caller) -> Done {
     let engine = caller.engine()?;

@@ -26,7 +26,7 @@ pub(super) const PORT: Syntax = Syntax {
     rest: "CONTAINER [PORT[/PROTOCOL]]",
     about: "The ports of the host that lead to a container: none yet.",
     flags: &[],
-    examples: &[],
+    examples: &["hull port web"],
     words: (1, 2),
     stops: false,
 };

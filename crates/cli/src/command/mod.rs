@@ -11,6 +11,7 @@ mod image;
 mod life;
 mod logs;
 mod look;
+mod man;
 mod overview;
 mod prune;
 mod ps;
@@ -73,6 +74,7 @@ const COMMANDS: &[Command] = &[
     Command { names: &["system df"], syntax: &df::SYNTAX, act: df::df },
     Command { names: &["system prune"], syntax: &system::PRUNE, act: system::prune },
     Command { names: &["system check"], syntax: &system::CHECK, act: system::check },
+    Command { names: &["system man"], syntax: &man::SYNTAX, act: man::man },
     Command { names: &["events", "system events"], syntax: &events::SYNTAX, act: events::events },
     Command { names: &["completion"], syntax: &complete::SYNTAX, act: complete::completion },
     Command { names: &["version"], syntax: &system::VERSION, act: system::version },

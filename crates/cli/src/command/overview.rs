@@ -43,6 +43,7 @@ Host:
   hull system prune         remove what nobody uses
   hull system check         look for what a crash left, and mend it
   hull completion           a shell's script that completes all this
+  hull system man           manual pages
   hull version              the version
 
 `hull COMMAND --help` tells more. docker's names work, too: `hull image ls`,

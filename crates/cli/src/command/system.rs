@@ -13,7 +13,10 @@ pub(super) const fn plain(name: &'static str, about: &'static str) -> Syntax {
 
 pub(super) const FORMAT: crate::flags::Flag = value("format", "FORMAT", "json, or a Go template").or('f');
 
-pub(super) const INFO: Syntax = plain("system info", "What this host can isolate, and what hull keeps here.");
+pub(super) const INFO: Syntax = Syntax {
+    examples: &["hull system info", "hull info --format '{{.CgroupVersion}}'"],
+    ..plain("system info", "What this host can isolate, and what hull keeps here.")
+};
 
 pub(super) fn info(typed: &Typed, caller: &Caller) -> Done {
     let info = caller.look()?.info()?;
@@ -63,6 +66,7 @@ pub(super) const PRUNE: Syntax = Syntax {
         FILTER,
         switch("force", "Do not ask").or('f'),
     ],
+    examples: &["hull system prune -a --filter until=24h"],
     ..plain("system prune", "Remove containers that have ended, images nobody uses, and garbage.")
 };
 
@@ -80,6 +84,7 @@ pub(super) fn prune(typed: &Typed, caller: &Caller) -> Done {
 
 pub(super) const CHECK: Syntax = Syntax {
     flags: &[switch("repair", "Remove what is garbage")],
+    examples: &["hull system check", "hull system check --repair"],
     ..plain("system check", "Look for what a crash left or somebody broke.")
 };
 
@@ -100,7 +105,10 @@ pub(super) fn check(typed: &Typed, caller: &Caller) -> Done {
     Ok(i32::from(left > 0))
 }
 
-pub(super) const VERSION: Syntax = plain("version", "The version of hull.");
+pub(super) const VERSION: Syntax = Syntax {
+    examples: &["hull version", "hull version -f json"],
+    ..plain("version", "The version of hull.")
+};
 
 pub(super) fn version(typed: &Typed, _caller: &Caller) -> Done {
     let value = json!({"Version": env!("CARGO_PKG_VERSION"), "Os": "linux", "Arch": oci::Platform::host().architecture});

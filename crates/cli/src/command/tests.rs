@@ -37,6 +37,39 @@ fn all_help_fits_80_columns() {
     }
 }
 
+/// The words of a shell's line, as far as examples have them: blanks part them, single quotes keep them.
+fn split(line: &str) -> Vec<OsString> {
+    let (mut words, mut quoted) = (vec![String::new()], false);
+    for c in line.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words.into_iter().filter(|word| !word.is_empty()).map(OsString::from).collect()
+}
+
+#[test]
+fn every_command_has_an_example_that_can_be_typed() {
+    for command in COMMANDS {
+        let syntax = command.syntax;
+        let mut shown = false;
+        for part in syntax.examples.iter().flat_map(|example| example.split(['|', ';', '<', '>', '('])) {
+            let Some(name) =
+                command.names.iter().find(|name| part.trim().starts_with(&format!("hull {name}")))
+            else {
+                continue;
+            };
+            let words = split(part.trim().trim_end_matches(')')).split_off(1 + name.split(' ').count());
+            let read = syntax.read(words);
+            assert!(read.is_ok(), "{part}: {read:?}");
+            shown = true;
+        }
+        assert!(shown, "{} has no example", syntax.name);
+    }
+}
+
 #[test]
 fn run_has_every_flag_that_was_promised_and_none_of_later() {
     let flags: Vec<_> = run_flags::SYNTAX.flags.iter().map(|flag| flag.long).collect();
