@@ -3,7 +3,7 @@
 use crate::record::{time, wide};
 use crate::segment::{START, Segment, name, read_at};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, fdatasync, flock, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, fdatasync, flock, openat, renameat, unlinkat};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use std::fs::File;
 use std::io::{Error, ErrorKind, Result, Write};
@@ -166,13 +166,16 @@ fn write(segment: &mut Segment, file: &mut File) -> Result<()> {
 
 /// A process that packs; with the writer it is gone.
 #[derive(Debug)]
-pub(crate) struct Packer(OwnedFd);
+pub(crate) struct Packer {
+    pidfd: OwnedFd,
+    dir: OwnedFd,
+}
 
 impl Packer {
     /// Forks one that does `work` with the log's directory. There must be one thread only.
     pub(crate) fn start(dir: BorrowedFd<'_>, work: impl FnOnce(BorrowedFd<'_>)) -> Option<Self> {
         match clone3(&Clone3::default()).ok()? {
-            Birth::Parent { pidfd, .. } => Some(Self(pidfd)),
+            Birth::Parent { pidfd, .. } => Some(Self { pidfd, dir: dir.try_clone_to_owned().ok()? }),
             Birth::Child => {
                 // Of the container and its guests it holds nothing, or they would wait for it.
                 let closed = close_all_from(3, &[dir]);
@@ -189,7 +192,7 @@ impl Packer {
     /// Does it still work?
     pub(crate) fn works(&self) -> bool {
         matches!(
-            waitid(WaitId::PidFd(self.0.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG),
+            waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG),
             Ok(None)
         )
     }
@@ -198,7 +201,11 @@ impl Packer {
 impl Drop for Packer {
     /// What it has not finished is done another time.
     fn drop(&mut self) {
-        let _ = pidfd_send_signal(&self.0, Signal::KILL);
-        let _ = waitid(WaitId::PidFd(self.0.as_fd()), WaitIdOptions::EXITED);
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        let _ = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
+        let Ok(entries) = Dir::read_from(&self.dir) else { return };
+        for entry in entries.flatten().filter(|entry| entry.file_name().to_bytes().ends_with(b".new")) {
+            let _ = unlinkat(&self.dir, entry.file_name(), AtFlags::empty());
+        }
     }
 }
