@@ -10,6 +10,7 @@
 
 mod command;
 mod edge;
+mod fit;
 mod flags;
 mod help;
 mod render;

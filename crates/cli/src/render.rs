@@ -1,12 +1,13 @@
 //! All output: tables, templates, and numbers in docker's words.
 
 use crate::edge::Failure;
+use crate::fit;
 use crate::flags::Mistake;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::Write;
-use template::Template;
+use template::{Template, table::table};
 
 /// A list to be shown: for each row its fields by docker's names; the columns are those of the default table.
 pub(crate) struct List<'a> {
@@ -29,6 +30,9 @@ const HEADINGS: [(&str, &str); 10] = [
     ("DIGEST", "Digest"),
 ];
 
+/// docker's columns are so wide at least.
+const LEAST: usize = 10;
+
 /// Fields of a row, sorted: docker's rows are Go's maps, whose JSON is.
 pub(crate) fn row<const N: usize>(mut fields: [(&str, Value); N]) -> Map<String, Value> {
     fields.sort_by_key(|(name, _)| *name);
@@ -38,13 +42,13 @@ pub(crate) fn row<const N: usize>(mut fields: [(&str, Value); N]) -> Map<String,
 impl List<'_> {
     /// Shows it as `--format` says: nothing or `table` for the table, `json`, `table TEMPLATE` or a template.
     pub(crate) fn show(&self, format: Option<&str>) -> Result<(), Failure> {
-        put(&self.shown(format)?)
+        self.show_whole(format, false)
     }
 
-    /// The same as text.
+    /// The same as text, as scripts read it.
     pub(crate) fn shown(&self, format: Option<&str>) -> Result<String, Failure> {
         match format.unwrap_or_default() {
-            "" | "table" => Ok(self.table(self.columns)),
+            "" | "table" => Ok(table(&self.cells(), LEAST)),
             "json" => Ok(self.values().map(|row| format!("{row}\n")).collect()),
             text => match text.strip_prefix("table ") {
                 Some(template) => self.templated_table(template),
@@ -57,11 +61,20 @@ impl List<'_> {
         self.rows.iter().cloned().map(Value::Object)
     }
 
-    fn table(&self, columns: &[(&str, &str)]) -> String {
-        let heading = columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
-        let cells =
-            self.rows.iter().map(|row| columns.iter().map(|(_, field)| text(row.get(*field))).collect());
-        align(std::iter::once(heading).chain(cells).collect())
+    /// On a terminal the table of everything fits, unless it is wanted `whole`.
+    pub(crate) fn show_whole(&self, format: Option<&str>, whole: bool) -> Result<(), Failure> {
+        let screen = Screen::of_output();
+        match format.unwrap_or_default() {
+            "" | "table" if screen.columns.is_some() => put(&fit::table(&self.cells(), screen, whole)),
+            _ => put(&self.shown(format)?),
+        }
+    }
+
+    fn cells(&self) -> Vec<Vec<String>> {
+        let heading = self.columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
+        let row =
+            |row: &Map<String, Value>| self.columns.iter().map(|(_, field)| text(row.get(*field))).collect();
+        std::iter::once(heading).chain(self.rows.iter().map(row)).collect()
     }
 
     fn templated(&self, text: &str) -> Result<String, Failure> {
@@ -78,7 +91,7 @@ impl List<'_> {
         }
         let rows = std::iter::once(headings).chain(self.values());
         let cells = rows.map(|row| Ok(render(&template, &row)?.split('\t').map(str::to_owned).collect()));
-        Ok(align(cells.collect::<Result<Vec<_>, Failure>>()?))
+        Ok(table(&cells.collect::<Result<Vec<_>, Failure>>()?, LEAST))
     }
 
     /// For each field what stands above it: a column's heading, or its own name. Without a row the fields are those
@@ -126,26 +139,6 @@ fn text(value: Option<&Value>) -> String {
         Some(other) => other.to_string(),
         None => String::new(),
     }
-}
-
-/// As Go's tabwriter under docker's lists.
-fn align(rows: Vec<Vec<String>>) -> String {
-    tabulate(&rows, 10)
-}
-
-/// As Go's tabwriter: columns three spaces apart and so wide at least, nothing behind the last.
-pub(crate) fn tabulate(rows: &[Vec<String>], least: usize) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count() + 3).max().unwrap_or(0).max(least)
-    };
-    let widths: Vec<_> = (0..columns).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells: String = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
-        cells.trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
 }
 
 /// What standard output is.
@@ -231,11 +224,6 @@ pub(crate) fn binary_size(bytes: u64) -> String {
     let number =
         if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { &number };
     format!("{number}{}", UNITS[unit])
-}
-
-/// As much of a line as a terminal has columns for.
-pub(crate) fn cut_line(line: &str, columns: usize) -> &str {
-    line.char_indices().nth(columns).map_or(line, |(end, _)| &line[..end])
 }
 
 /// How long ago, as docker words it.

@@ -1,5 +1,6 @@
 //! A page of facts in groups, for a terminal or a file: marks, labels, and words that are wrapped.
 
+use crate::fit::{head, width as wide};
 use crate::render::Screen;
 use std::fmt::Write;
 
@@ -62,7 +63,7 @@ pub(crate) fn text(sections: &[Section], screen: Screen) -> String {
         let gap = if text.is_empty() { "" } else { "\n" };
         let title = screen.paint("1", section.title);
         let _ = write!(text, "{gap}{title}");
-        let indent = section.title.chars().count() + 2;
+        let indent = wide(section.title) + 2;
         match section.summary.is_empty() {
             true => text.push('\n'),
             false => wrap(&mut text, "  ", &section.summary, (indent, 2), width),
@@ -73,11 +74,11 @@ pub(crate) fn text(sections: &[Section], screen: Screen) -> String {
 }
 
 fn rows(text: &mut String, rows: &[Row], screen: Screen, width: usize) {
-    let widest = rows.iter().map(|row| row.label.chars().count()).filter(|width| *width <= LABEL).max();
+    let widest = rows.iter().map(|row| wide(&row.label)).filter(|width| *width <= LABEL).max();
     let column = widest.unwrap_or(0) + 4;
     for row in rows {
         let label = screen.paint(color(row.mark), &folded(&row.label, width - 2));
-        let length = row.label.chars().count();
+        let length = wide(&row.label);
         let _ = write!(text, "  {label}");
         let pad = if length <= LABEL { " ".repeat(column - 2 - length) } else { format!("\n{:column$}", "") };
         match row.text.is_empty() {
@@ -90,9 +91,21 @@ fn rows(text: &mut String, rows: &[Row], screen: Screen, width: usize) {
 
 /// A label that is longer than a line is cut into several.
 fn folded(label: &str, width: usize) -> String {
-    let letters: Vec<char> = label.chars().collect();
-    let lines: Vec<String> = letters.chunks(width).map(|line| line.iter().collect()).collect();
+    let mut lines = vec![head(label, width)];
+    let mut rest = &label[lines[0].len()..];
+    while !rest.is_empty() {
+        let line = some(rest, width);
+        lines.push(line);
+        rest = &rest[line.len()..];
+    }
     lines.join("\n  ")
+}
+
+/// What fits, and one letter at least.
+fn some(text: &str, room: usize) -> &str {
+    let fits = head(text, room);
+    let one = text.chars().next().map_or(0, char::len_utf8);
+    if fits.is_empty() { &text[..one] } else { fits }
 }
 
 fn color(mark: Mark) -> &'static str {
@@ -109,23 +122,22 @@ fn color(mark: Mark) -> &'static str {
 fn wrap(text: &mut String, lead: &str, words: &str, (first, next): (usize, usize), width: usize) {
     text.push_str(lead);
     let (mut at, mut is_first) = (first, true);
-    for word in words.split_whitespace() {
-        let mut word: Vec<char> = word.chars().collect();
-        if !is_first && at + 1 + word.len() > width {
+    for mut word in words.split_whitespace() {
+        if !is_first && at + 1 + wide(word) > width {
             let _ = write!(text, "\n{:next$}", "");
             at = next;
         } else if !is_first {
             text.push(' ');
             at += 1;
         }
-        while at + word.len() > width {
-            let rest = word.split_off(width.saturating_sub(at).max(1));
-            text.extend(std::mem::replace(&mut word, rest));
-            let _ = write!(text, "\n{:next$}", "");
+        while at + wide(word) > width {
+            let line = some(word, width.saturating_sub(at));
+            let _ = write!(text, "{line}\n{:next$}", "");
+            word = &word[line.len()..];
             at = next;
         }
-        at += word.len();
-        text.extend(word);
+        at += wide(word);
+        text.push_str(word);
         is_first = false;
     }
     text.push('\n');

@@ -1,4 +1,4 @@
-//! Go templates, as far as docker's `--format` uses them, over JSON values.
+//! Go templates, as far as docker's `--format` uses them, over JSON values; and Go's tables, beside them.
 //!
 //! ```text
 //! text ──lex──▶ tokens ──parse──▶ statements ──eval──▶ text
@@ -25,6 +25,7 @@ mod literal;
 mod node;
 mod parse;
 mod print;
+pub mod table;
 
 use serde_json::Value;
 

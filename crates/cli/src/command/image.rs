@@ -50,7 +50,7 @@ pub(super) fn list(typed: &Typed, caller: &Caller) -> Done {
         columns.insert(2, ("DIGEST", "Digest"));
     }
     List { columns: &columns, rows: rows.iter().map(|row| fields(row, whole)).collect() }
-        .show(typed.last("format"))?;
+        .show_whole(typed.last("format"), whole)?;
     Ok(0)
 }
 
@@ -238,7 +238,7 @@ pub(super) fn history(typed: &Typed, caller: &Caller) -> Done {
         ("SIZE", "Size"),
         ("COMMENT", "Comment"),
     ];
-    List { columns: &columns, rows: rows.collect() }.show(typed.last("format"))?;
+    List { columns: &columns, rows: rows.collect() }.show_whole(typed.last("format"), whole)?;
     Ok(0)
 }
 

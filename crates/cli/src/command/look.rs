@@ -3,7 +3,7 @@
 use crate::Caller;
 use crate::edge::Done;
 use crate::flags::{Mistake, Syntax, Typed};
-use crate::render::{put, tabulate};
+use crate::render::put;
 
 pub(super) const TOP: Syntax = Syntax {
     name: "top",
@@ -18,7 +18,7 @@ pub(super) const TOP: Syntax = Syntax {
 pub(super) fn top(typed: &Typed, caller: &Caller) -> Done {
     let top = caller.look()?.top(&typed.words[0], &typed.words[1..])?;
     let rows: Vec<_> = std::iter::once(top.titles).chain(top.rows).collect();
-    put(&tabulate(&rows, 20)).map(|()| 0)
+    put(&template::table::table(&rows, 20)).map(|()| 0)
 }
 
 pub(super) const PORT: Syntax = Syntax {

@@ -77,7 +77,7 @@ pub(super) fn list(typed: &Typed, caller: &Caller) -> Done {
     let columns = if typed.is_on("size") { &COLUMNS[..] } else { &COLUMNS[..7] };
     let raw = format!("{RAW}{}", if with_size { "size: {{.Size}}\n" } else { "" });
     let format = format.map(|format| if format == "raw" { raw.as_str() } else { format });
-    List { columns, rows: rows.collect::<Result<_, Failure>>()? }.show(format)?;
+    List { columns, rows: rows.collect::<Result<_, Failure>>()? }.show_whole(format, whole)?;
     Ok(0)
 }
 

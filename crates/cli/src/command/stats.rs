@@ -2,8 +2,9 @@
 
 use crate::Caller;
 use crate::edge::Done;
+use crate::fit;
 use crate::flags::{Syntax, Typed, switch, value};
-use crate::render::{List, binary_size, cut_line, put, row, size};
+use crate::render::{List, binary_size, put, row, size};
 use engine::stats::{Row, Stats, Watch, Watched};
 use rustix::termios::{isatty, tcgetwinsize};
 use serde_json::{Map, Value};
@@ -102,7 +103,7 @@ fn screen(text: &str, (columns, lines): (usize, usize)) -> String {
     let fit = if all.len() < lines { all.len() } else { lines.saturating_sub(2) };
     let mut screen = String::from("\x1b[H");
     for line in &all[..fit] {
-        screen += &format!("{}\x1b[K\n", cut_line(line, columns));
+        screen += &format!("{}\x1b[K\n", fit::head(line, columns));
     }
     if fit < all.len() {
         screen += &format!("… and {} more\x1b[K\n", all.len() - fit);

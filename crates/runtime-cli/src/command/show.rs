@@ -111,28 +111,20 @@ fn user_name(uid: u32) -> String {
     named.unwrap_or_else(|| format!("#{uid}"))
 }
 
-/// Go's tabwriter with a least width of 12 and 3 spaces between.
+/// As runc prints it: columns 12 wide at least.
 fn table(states: &[(State, String)]) -> String {
-    let head = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned);
-    let rows: Vec<[String; 6]> = std::iter::once(head)
-        .chain(states.iter().map(|(state, owner)| {
-            let record = &state.record;
-            [
-                record.id.clone(),
-                state.pid.unwrap_or(0).to_string(),
-                state.status.word().to_owned(),
-                record.bundle.display().to_string(),
-                record.created.to_string(),
-                owner.clone(),
-            ]
-        }))
-        .collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].len() + 3).max().unwrap_or(0).max(12);
-    let widths: Vec<_> = (0..5).map(width).collect();
-    rows.iter().fold(String::new(), |mut text, row| {
-        for (cell, width) in row.iter().zip(&widths) {
-            text += &format!("{cell:<width$}");
-        }
-        text + &row[5] + "\n"
-    })
+    let head = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned).to_vec();
+    let row = |(state, owner): &(State, String)| {
+        let record = &state.record;
+        vec![
+            record.id.clone(),
+            state.pid.unwrap_or(0).to_string(),
+            state.status.word().to_owned(),
+            record.bundle.display().to_string(),
+            record.created.to_string(),
+            owner.clone(),
+        ]
+    };
+    let rows: Vec<_> = std::iter::once(head).chain(states.iter().map(row)).collect();
+    template::table::table(&rows, 12)
 }
