@@ -291,6 +291,39 @@ fn a_syslog_server_that_takes_nothing_does_not_stop_a_container() {
     drop(server);
 }
 
+#[test]
+fn what_a_slow_server_has_not_taken_goes_when_it_takes_it_and_the_monitor_waits_for_nobody() {
+    let sandbox = Sandbox::new();
+    let server = UnixDatagram::bind(sandbox.path().join("log")).unwrap();
+    server.set_read_timeout(PATIENCE).unwrap();
+    let address = format!("syslog-address=unixgram://{}", sandbox.path().join("log").display());
+    // More than a queue of datagrams has room for, and then nothing more.
+    let script = "for i in 1 2 3 4 5 6 7 8 9; do for j in 1 2 3 4 5 6 7 8 9; do echo $i $j; done; done; exec sleep 1000";
+    let flags =
+        ["--name", "slow", "--log-driver", "syslog", "--log-opt", &address, "--log-opt", "mode=non-blocking"];
+    sandbox.ok(&[&["run", "-d"], &flags[..], &["bb", "sh", "-c", script]].concat());
+    soon("it has written all", || {
+        sandbox.ok(&["top", "slow", "-o", "pid,args"]).lines().any(|line| line.ends_with("sleep 1000"))
+    });
+    let mut buffer = [0; 1000];
+    for (i, j) in (1..10).flat_map(|i| (1..10).map(move |j| (i, j))) {
+        let length = server.recv(&mut buffer).unwrap();
+        let line = text(&buffer[..length]);
+        assert!(line.ends_with(&format!("]: {i} {j}\n")), "{i} {j}: {line}");
+    }
+    sandbox.ok(&["rm", "-f", "slow"]);
+    // While a server is waited for whoever comes is let in, and who was killed has ended.
+    let blocking = [&flags[..6], &["--log-opt", "mode=blocking"]].concat();
+    let script = "while :; do echo line; done";
+    sandbox.ok(&[&["run", "-d"], &blocking[..], &["bb", "sh", "-c", script]].concat());
+    assert_eq!(sandbox.ok(&["exec", "slow", "echo", "in"]), "in\n");
+    sandbox.ok(&["kill", "slow"]);
+    sandbox.ok(&["wait", "slow"]);
+    assert!(inspect(&sandbox, "slow", "{{.State.Error}}").contains("missing in the container's log"));
+    sandbox.ok(&["rm", "slow"]);
+    drop(server);
+}
+
 /// A script with the sandbox's root, and the host's journal, where only the script sees them.
 fn apart(sandbox: &Sandbox, mounts: &str, script: &str) -> Output {
     std::fs::create_dir_all(sandbox.root()).unwrap();

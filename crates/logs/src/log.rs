@@ -10,6 +10,7 @@ use crate::{Error, Kind, Lost, Result, Stream, Subject, hull, json, tag};
 use fault::Context;
 use jiff::Timestamp;
 use rustix::fd::BorrowedFd;
+use std::time::Instant;
 
 /// Takes what a container writes. Nothing is made before the first byte.
 #[derive(Debug)]
@@ -23,8 +24,23 @@ enum Sink {
     Nobody,
     Hull(hull::Writer),
     Json(json::Writer, Loss),
-    Journald(Journal, Remote),
-    Syslog(Syslog, Remote),
+    Remote(Form, Remote),
+}
+
+/// How a server is spoken to.
+#[derive(Debug)]
+enum Form {
+    Journald(Journal),
+    Syslog(Syslog),
+}
+
+impl Form {
+    fn message(&mut self, time: Timestamp, piece: Piece<'_>) -> Vec<u8> {
+        match self {
+            Self::Journald(journal) => journal.message(time, piece),
+            Self::Syslog(syslog) => syslog.message(time, piece),
+        }
+    }
 }
 
 impl Log {
@@ -68,25 +84,57 @@ impl Log {
                 cutter.feed(stream, bytes, &mut |piece| writer.row(&mut rows, now, piece));
                 keep(writer, loss, &rows, bytes.len())
             }
-            Sink::Journald(journal, remote) => {
-                let mut send =
-                    |piece: Piece<'_>, remote: &mut Remote| remote.send(journal.message(now, piece));
-                tell(remote, &mut send);
-                cutter.feed(stream, bytes, &mut |piece| send(piece, remote));
-                Ok(())
-            }
-            Sink::Syslog(syslog, remote) => {
-                let mut send =
-                    |piece: Piece<'_>, remote: &mut Remote| remote.send(syslog.message(now, piece));
-                tell(remote, &mut send);
-                cutter.feed(stream, bytes, &mut |piece| send(piece, remote));
+            Sink::Remote(form, remote) => {
+                tell(form, remote, now);
+                cutter.feed(stream, bytes, &mut |piece| remote.send(form.message(now, piece)));
                 Ok(())
             }
         }
     }
 
+    /// What becomes writable when a server takes more of what waits for it; then, and at the moment that [`Self::due`]
+    /// names, [`Self::go_on`].
+    pub fn awaited(&self) -> Option<BorrowedFd<'_>> {
+        self.remote().and_then(Remote::awaited)
+    }
+
+    /// When to go on at the latest.
+    pub fn due(&self) -> Option<Instant> {
+        self.remote().and_then(Remote::due)
+    }
+
+    /// A server is slow, and the container is to be as slow: nothing more is to be brought. That ends by itself after a
+    /// few seconds.
+    pub fn is_behind(&self) -> bool {
+        self.remote().is_some_and(Remote::is_behind)
+    }
+
+    /// Gives a server what it takes now.
+    pub fn go_on(&mut self) {
+        if let Sink::Remote(_, remote) = &mut self.sink {
+            remote.flush();
+        }
+    }
+
+    fn remote(&self) -> Option<&Remote> {
+        match &self.sink {
+            Sink::Remote(_, remote) => Some(remote),
+            _ => None,
+        }
+    }
+
+    /// Nothing more comes. What a server has not taken yet may still go until [`Self::is_behind`] is over.
+    pub fn close(&mut self) {
+        let Sink::Remote(form, remote) = &mut self.sink else { return };
+        let now = Timestamp::now();
+        self.cutter.finish(&mut |piece| remote.send(form.message(now, piece)));
+        tell(form, remote, now);
+        remote.close();
+    }
+
     /// The end: gives what was held back, and says what was lost.
     pub fn finish(&mut self) -> Lost {
+        self.close();
         let cutter = &mut self.cutter;
         let now = Timestamp::now();
         match &mut self.sink {
@@ -100,13 +148,7 @@ impl Log {
                 }
                 loss.all
             }
-            Sink::Journald(journal, remote) => {
-                cutter.finish(&mut |piece| remote.send(journal.message(now, piece)));
-                remote.finish();
-                remote.loss.all
-            }
-            Sink::Syslog(syslog, remote) => {
-                cutter.finish(&mut |piece| remote.send(syslog.message(now, piece)));
+            Sink::Remote(_, remote) => {
                 remote.finish();
                 remote.loss.all
             }
@@ -115,11 +157,11 @@ impl Log {
 }
 
 /// What a server did not take is told before what it may take now.
-fn tell(remote: &mut Remote, send: &mut dyn FnMut(Piece<'_>, &mut Remote)) {
+fn tell(form: &mut Form, remote: &mut Remote, now: Timestamp) {
     let Some(note) = remote.loss.note() else { return };
     let before = remote.loss.all;
     let text = note.trim_end().as_bytes();
-    send(Piece { stream: Stream::Note, text, ends: true, part: None }, remote);
+    remote.send(form.message(now, Piece { stream: Stream::Note, text, ends: true, part: None }));
     if remote.loss.all == before {
         remote.loss.told();
     } else {
@@ -154,14 +196,14 @@ fn sink(container: BorrowedFd<'_>, config: &Config, subject: &Subject) -> Result
         Driver::Journald => {
             let remote = Remote::open(Journal::place(), config.mode);
             let remote = remote.or_err(Kind::Failed, || "journald is not enabled on this host".into())?;
-            Ok(Sink::Journald(Journal::new(choice, subject)?, remote))
+            Ok(Sink::Remote(Form::Journald(Journal::new(choice, subject)?), remote))
         }
         Driver::Syslog => {
             let address = Address::of(choice)?;
             let syslog = Syslog::new(&address, choice, subject)?;
             let remote = Remote::open(address.place, config.mode);
             let remote = remote.or_err(Kind::Failed, || "reach the syslog server".into())?;
-            Ok(Sink::Syslog(syslog, remote))
+            Ok(Sink::Remote(Form::Syslog(syslog), remote))
         }
     }
 }

@@ -4,7 +4,8 @@ use crate::error::{Error, Kind, Result};
 use crate::request::{RunRequest, Stream, StreamsRequest};
 use fault::Context;
 use logs::{Choice, Config, Driver, Subject};
-use rustix::fd::OwnedFd;
+use rustix::fd::{BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 use store::{Held, Record};
 
 /// The writer's end, and why it is not whole.
@@ -27,6 +28,31 @@ impl Log {
         let stream = if stream == Stream::Stderr { logs::Stream::Error } else { logs::Stream::Output };
         let written = self.log.write(stream, bytes);
         self.lost = self.lost.take().or(written.err());
+    }
+
+    /// A server that has more to take than it took: until when it is waited for, see [`logs::Log::awaited`].
+    pub(crate) fn awaited(&self) -> Option<BorrowedFd<'_>> {
+        self.log.awaited()
+    }
+
+    /// How long until it has to go on, whatever happens.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        self.log.due().map(|due| due.saturating_duration_since(Instant::now()))
+    }
+
+    /// Nothing more is to be read from the container for a while.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.log.is_behind()
+    }
+
+    /// Gives a server what it takes now.
+    pub(crate) fn go_on(&mut self) {
+        self.log.go_on();
+    }
+
+    /// Nothing more comes.
+    pub(crate) fn close(&mut self) {
+        self.log.close();
     }
 
     /// The end: what is to be told of what was lost.

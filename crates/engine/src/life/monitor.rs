@@ -66,6 +66,8 @@ enum Awaited {
     Output,
     Error,
     Input,
+    /// The log's server takes more.
+    Log,
     /// A guest by its place, that says something or takes something.
     Guest(usize),
 }
@@ -123,8 +125,13 @@ impl Monitor {
     /// Runs until the container has ended and its output is through.
     pub(crate) fn attend(&mut self, owned: &mut Owned<'_>) -> Result<Over> {
         while !self.turn(owned)? {}
-        let lost = self.log.take().and_then(|mut log| log.finish());
         self.pulse.take().into_iter().for_each(|pulse| pulse.end(owned));
+        self.log.iter_mut().for_each(Log::close);
+        while self.is_log_behind() {
+            let ready = self.wait(None)?;
+            self.act(&ready, owned)?;
+        }
+        let lost = self.log.take().and_then(|mut log| log.finish());
         self.streams = Streams::default();
         self.typed.clear();
         (self.memory, self.input_once) = (None, false);
@@ -186,7 +193,7 @@ impl Monitor {
     fn act(&mut self, ready: &[Awaited], owned: &mut Owned<'_>) -> Result<()> {
         for what in ready {
             match *what {
-                Awaited::End => {}
+                Awaited::End | Awaited::Log => {}
                 Awaited::Child => self.hear_child(owned)?,
                 Awaited::Memory => self.look_at_memory(owned),
                 Awaited::Probe => self.pulse.as_mut().into_iter().for_each(|pulse| pulse.take(owned)),
@@ -197,13 +204,18 @@ impl Monitor {
                 Awaited::Guest(place) => self.attend_to(place),
             }
         }
+        self.log.iter_mut().for_each(Log::go_on);
         self.guests.retain(|guest| !guest.is_gone());
         Ok(())
     }
 
     /// Somebody has not taken yet what was written: more is not read.
     fn is_held_up(&self) -> bool {
-        self.guests.iter().any(Guest::is_behind)
+        self.guests.iter().any(Guest::is_behind) || self.is_log_behind()
+    }
+
+    fn is_log_behind(&self) -> bool {
+        self.log.as_ref().is_some_and(Log::is_behind)
     }
 
     fn wait(&self, patience: Option<Duration>) -> Result<Vec<Awaited>> {
@@ -212,7 +224,8 @@ impl Monitor {
         let probe = self.pulse.as_ref().and_then(Pulse::result);
         polled.extend(probe.map(|result| readable(Awaited::Probe, result)));
         if let Some(running) = &self.running {
-            polled.push(readable(Awaited::End, running.pidfd()));
+            // Who is held up can do nothing at the end yet, and would wake for it all the time.
+            polled.extend((!self.is_held_up()).then(|| readable(Awaited::End, running.pidfd())));
             polled.extend(running.channel().map(|channel| readable(Awaited::Child, channel)));
         }
         let Streams { input, output, error, .. } = &self.streams;
@@ -225,6 +238,9 @@ impl Monitor {
         polled.extend(input.map(|to| (Awaited::Input, PollFd::new(to, PollFlags::OUT))));
         let guests = self.guests.iter().enumerate();
         polled.extend(guests.map(|(place, guest)| (Awaited::Guest(place), guest.poll(!has_typed))));
+        let server = self.log.as_ref().and_then(Log::awaited);
+        polled.extend(server.map(|to| (Awaited::Log, PollFd::from_borrowed_fd(to, PollFlags::OUT))));
+        let patience = patience.into_iter().chain(self.log.as_ref().and_then(Log::patience)).min();
         waiting::wait(polled, patience)
     }
 }

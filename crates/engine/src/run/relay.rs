@@ -10,6 +10,7 @@ use crate::life::Log;
 use crate::request::{Stream, StreamsRequest};
 use fault::Context;
 use runtime::{Event, Exited, Running};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -112,6 +113,10 @@ pub(crate) fn attend(
         told: false,
     };
     while !relay.turn()? {}
+    relay.log.iter_mut().for_each(Log::close);
+    while relay.is_held_up() {
+        relay.turn()?;
+    }
     let Relay { running, failure, log, .. } = relay;
     let lacks = log.and_then(|mut log| log.finish());
     Ok((running.wait().map_err(from_runtime)?, failure, lacks))
@@ -139,7 +144,7 @@ struct Relay<'a> {
     told: bool,
 }
 
-/// What the loop waits for, in the order of the poll set.
+/// What the loop waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Awaited {
     End,
@@ -148,6 +153,7 @@ enum Awaited {
     Input,
     Output,
     Error,
+    Log,
 }
 
 /// A turn of a pump; what it took in is in the log before anybody else has it.
@@ -167,7 +173,7 @@ impl Relay<'_> {
         let ended = ready.contains(&Awaited::End);
         for what in &ready {
             match what {
-                Awaited::End => {}
+                Awaited::End | Awaited::Log => {}
                 Awaited::Signal => self.pass_signals()?,
                 Awaited::Child => self.hear_child()?,
                 Awaited::Input => self.pump_input(),
@@ -175,6 +181,7 @@ impl Relay<'_> {
                 Awaited::Error => self.pump_error()?,
             }
         }
+        self.log.iter_mut().for_each(Log::go_on);
         // What was written before the end is in the pipes: nothing more to come, nothing on its way.
         let idle =
             !ready.iter().any(|what| matches!(what, Awaited::Output | Awaited::Error | Awaited::Child));
@@ -182,17 +189,25 @@ impl Relay<'_> {
         Ok(ended && idle && !loaded)
     }
 
+    /// The log's server is slow: more is not read, and the end has to wait.
+    fn is_held_up(&self) -> bool {
+        self.log.as_ref().is_some_and(Log::is_behind)
+    }
+
     /// Polls everything; after the container's end without waiting for more than the output.
     fn wait(&self) -> Result<Vec<Awaited>> {
-        let mut polled = vec![
-            readable(Awaited::End, self.running.pidfd()),
-            readable(Awaited::Signal, self.signals.descriptor()),
-        ];
+        let held_up = self.is_held_up();
+        let mut polled = vec![readable(Awaited::Signal, self.signals.descriptor())];
+        polled.extend((!held_up).then(|| readable(Awaited::End, self.running.pidfd())));
         polled.extend(self.running.channel().map(|channel| readable(Awaited::Child, channel)));
         polled.extend(self.input.as_ref().map(|pump| (Awaited::Input, pump.poll())));
-        polled.extend(self.output.as_ref().map(|pump| (Awaited::Output, pump.poll())));
-        polled.extend(self.error.as_ref().map(|pump| (Awaited::Error, pump.poll())));
-        waiting::wait(polled, None)
+        let outward = [(Awaited::Output, &self.output), (Awaited::Error, &self.error)];
+        let pumps = outward.into_iter().filter_map(|(what, pump)| Some((what, pump.as_ref()?)));
+        let pumps = pumps.filter(|(_, pump)| !held_up || pump.is_loaded());
+        polled.extend(pumps.map(|(what, pump)| (what, pump.poll())));
+        let awaited = self.log.as_ref().and_then(Log::awaited);
+        polled.extend(awaited.map(|to| (Awaited::Log, PollFd::from_borrowed_fd(to, PollFlags::OUT))));
+        waiting::wait(polled, self.log.as_ref().and_then(Log::patience))
     }
 
     fn hear_child(&mut self) -> Result<()> {
