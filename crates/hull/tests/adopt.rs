@@ -162,8 +162,8 @@ fn the_keeper_is_killed_as_well() {
     let sandbox = Sandbox::new();
     sandbox.ok(&["run", "-d", "--name", "alone", "bb", "sleep", "1000"]);
     let keeper = slot(&sandbox)["details"]["keeper"]["pid"].as_i64().unwrap() as i32;
-    let held = std::fs::read_dir(format!("/proc/{keeper}/fd")).unwrap().count();
-    assert!(held <= 4, "it keeps the streams, and nothing else: {held}");
+    let held = || std::fs::read_dir(format!("/proc/{keeper}/fd")).unwrap().count();
+    soon("it keeps the streams, and nothing else", || held() <= 4);
     kill_process(Pid::from_raw(keeper).unwrap(), Signal::KILL).unwrap();
     kill_monitor(&sandbox);
     assert!(sandbox.ok(&["ps"]).contains("alone"), "it is adopted all the same");
@@ -207,9 +207,11 @@ fn many_commands_adopt_one_container_once() {
         assert!(parent_of(monitor(&sandbox)).is_some(), "it has a monitor");
     }
     let log = sandbox.ok(&["logs", "web"]);
-    for (number, line) in log.lines().enumerate() {
-        assert_eq!(line, format!("line {}", number + 1), "each line once");
-    }
+    // What one that was killed had read and not yet written is lost; but nothing is there twice.
+    let numbers =
+        log.lines().map(|line| line.strip_prefix("line ").and_then(|text| text.parse::<u32>().ok()));
+    let numbers: Vec<_> = numbers.map(Option::unwrap).collect();
+    assert!(numbers.len() > 5 && numbers.is_sorted_by(|one, next| one < next), "each line once: {log}");
     sandbox.ok(&["rm", "-f", "web"]);
     sandbox.assert_clean();
 }
