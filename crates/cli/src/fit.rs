@@ -13,12 +13,12 @@ enum End {
 
 /// Columns that give way in this order: heading, the least that they keep, and of what. Ids never do.
 const GIVING: [(&str, usize, End); 11] = [
-    ("COMMAND", 10, End::First),
+    ("COMMAND", 8, End::First),
     ("CREATED BY", 20, End::First),
     ("COMMENT", 8, End::First),
     ("PORTS", 10, End::First),
     ("DIGEST", 19, End::First),
-    ("IMAGE", 10, End::Last),
+    ("IMAGE", 12, End::Last),
     ("REPOSITORY", 14, End::Last),
     ("CREATED", 9, End::First),
     ("STATUS", 10, End::First),
@@ -66,12 +66,35 @@ fn cut(cell: &str, room: usize, kept: End) -> String {
     }
 }
 
-/// Rows, of which the first are the headings, for a screen.
+/// Rows, of which the first are the headings, for a screen. Where there is no room, columns without a word go first.
 pub(crate) fn table(rows: &[Vec<String>], screen: Screen, whole: bool) -> String {
-    let Some(headings) = rows.first() else { return String::new() };
-    let widest = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell)).max();
-    let mut widths: Vec<_> = (0..headings.len()).map(|column| widest(column).unwrap_or(0)).collect();
     let room = screen.columns.filter(|_| !whole).unwrap_or(usize::MAX);
+    let is_wide = padded(&widths(rows)) <= room;
+    if is_wide { laid(rows, room, screen) } else { laid(&filled(rows), room, screen) }
+}
+
+/// The columns in which there is something.
+fn filled(rows: &[Vec<String>]) -> Vec<Vec<String>> {
+    let is_filled = |column: usize| rows.iter().skip(1).any(|row| !row[column].is_empty());
+    let row = |row: &Vec<String>| {
+        row.iter()
+            .enumerate()
+            .filter(|(column, _)| is_filled(*column))
+            .map(|(_, cell)| cell.clone())
+            .collect()
+    };
+    rows.iter().map(row).collect()
+}
+
+/// The widest cell of each column.
+fn widths(rows: &[Vec<String>]) -> Vec<usize> {
+    let count = rows.first().map_or(0, Vec::len);
+    (0..count).map(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0)).collect()
+}
+
+fn laid(rows: &[Vec<String>], room: usize, screen: Screen) -> String {
+    let Some(headings) = rows.first() else { return String::new() };
+    let mut widths = widths(rows);
     let is_wide = padded(&widths) <= room;
     let gap = if is_wide { GAP } else { NARROW };
     if is_wide {
@@ -182,9 +205,10 @@ mod tests {
             assert!(text.contains("0123456789ab  ") && text.contains("ba9876543210  "), "{text}");
         }
         let text = table(&ps(), screen(140), false);
+        assert!(!text.contains("PORTS"), "nobody has any:\n{text}");
         assert!(text.contains("registry.example:5000/team/app:v1"), "the command goes first:\n{text}");
         assert!(
-            table(&ps(), screen(110), false).contains("…team/app:v1"),
+            table(&ps(), screen(110), false).contains("  …ple:5000/team/app:v1"),
             "{}",
             table(&ps(), screen(110), false)
         );
@@ -222,6 +246,6 @@ mod tests {
         let mut well = ps();
         well[1][4] = "Exited (0) 5 minutes ago".into();
         let text = table(&well[..2], Screen { columns: Some(70), colored: true }, false);
-        assert!(text.contains("  Exited (0…  "), "what is cut has the colour of the whole: {text}");
+        assert!(text.contains("  Exited (0) 5 …  "), "what is cut has the colour of the whole: {text}");
     }
 }

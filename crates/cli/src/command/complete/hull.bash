@@ -36,6 +36,8 @@ _hull() {
         local kind=f
         [[ $then == directories ]] && kind=d
         compopt -o filenames 2>/dev/null
+        # `web:` goes on.
+        [[ ${COMPREPLY[*]} == *: ]] && compopt -o nospace 2>/dev/null
         while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -$kind -- "${typed#"$kept"}")
         ;;
     esac

@@ -13,7 +13,7 @@ _hull() {
         esac
     done < <(${(Q)words[1]/#\~/$HOME} __complete -- "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)
     case $then in
-    open) _describe -V hull candidates -S '' ;;
+    open | files) _describe -V hull candidates -S '' ;;
     *) _describe -V hull candidates ;;
     esac
     case $then in

@@ -67,7 +67,8 @@ pub(super) fn word(syntax: &Syntax, before: &[String], typed: &str, caller: &Cal
             both.words.extend(images(caller).words);
             both
         }
-        kind if kind.starts_with("CONTAINER:") || kind.contains("PATH") && syntax.name.ends_with("cp") => {
+        // Either side is a path here, or one of a container's.
+        _ if syntax.name == "cp" => {
             let mut places = containers(caller, "", |_| true);
             places.words.iter_mut().for_each(|(word, _)| word.push(':'));
             Answer { then: Then::Files, ..places }
