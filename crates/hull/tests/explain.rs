@@ -146,6 +146,7 @@ fn each_door_to_the_host_is_found() {
         ("userns", &["--userns", "host", "--cap-add", "SYS_PTRACE"], "CAP_SYS_PTRACE, over the host"),
         ("seccomp", &["--security-opt", "seccomp=unconfined"], "no filter of system calls"),
         ("socket", &["-v", &bind], "docker.sock: docker's socket"),
+        ("files", &["-v", "/etc:/x"], "/etc of the host is writable"),
     ] {
         start(&sandbox, name, flags);
         let it = explained(&sandbox, name);
@@ -186,6 +187,25 @@ fn a_mount_on_a_link_is_found_where_the_link_leads() {
         (&sandbox.path().to_str().into(), &Value::Array(vec![]))
     );
     sandbox.ok(&["rm", "-f", "linked"]);
+    sandbox.assert_clean();
+}
+
+#[test]
+fn who_root_is_to_a_file_of_the_host_is_told_and_so() {
+    use std::os::unix::fs::MetadataExt;
+    let sandbox = Sandbox::new();
+    let files = sandbox.path().join("files");
+    std::fs::create_dir(&files).expect("make a directory");
+    let bind = format!("{}:/files", files.display());
+    start(&sandbox, "writer", &["-v", &bind]);
+    sandbox.ok(&["exec", "writer", "sh", "-c", "echo > /files/made"]);
+    let it = explained(&sandbox, "writer");
+    let mounts = it["isolation"]["mounts"].as_array().expect("a list");
+    let mount = mounts.iter().find(|mount| mount["target"] == "/files").expect("the mount");
+    let owner = std::fs::metadata(files.join("made")).expect("it was made").uid();
+    assert_eq!(mount["mapped"], owner == 0, "owned by {owner}");
+    assert_ne!(it["isolation"]["ids"]["root"], 0);
+    sandbox.ok(&["rm", "-f", "writer"]);
     sandbox.assert_clean();
 }
 

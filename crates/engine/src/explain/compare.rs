@@ -143,6 +143,7 @@ mod tests {
             writable: true,
             why,
             propagates: false,
+            mapped: false,
         }];
         assert_eq!(asked_and_is(&with, &Isolation::default()).len(), 1);
         assert_eq!(asked_and_is(&Isolation::default(), &with), []);

@@ -80,6 +80,7 @@ fn seen_one(line: &Line, host: &[Line], kept: &str, asked_masks: &[String]) -> M
         writable,
         why: why(origin, writable, line).to_owned(),
         propagates: line.is_shared && origin == Origin::Host,
+        mapped: line.options.split(',').any(|option| option == "idmapped") && origin == Origin::Host,
         source,
     }
 }
@@ -166,6 +167,7 @@ pub(super) fn wanted(spec: &serde_json::Value, kept: &str) -> Vec<Mount> {
         writable: !read_only,
         why: if read_only { "--read-only" } else { "what it writes goes into a layer of its own" }.into(),
         propagates: false,
+        mapped: false,
     };
     let mounts = spec["mounts"].as_array().into_iter().flatten();
     std::iter::once(root).chain(mounts.map(|mount| wanted_one(mount, kept))).collect()
@@ -201,7 +203,8 @@ fn wanted_one(mount: &serde_json::Value, kept: &str) -> Mount {
     let writable = !is_read_only(&line);
     let why = why(origin, writable, &line).to_owned();
     let propagates = line.is_shared && origin == Origin::Host;
-    Mount { target: line.target, origin, kind, source, writable, why, propagates }
+    let mapped = options.contains(&"x-hull.idmap") && origin == Origin::Host;
+    Mount { target: line.target, origin, kind, source, writable, why, propagates, mapped }
 }
 
 #[cfg(test)]
@@ -220,7 +223,7 @@ mod tests {
 602 601 0:5 /null /proc/kcore rw - devtmpfs udev rw\n\
 603 600 0:60 / /dev rw - tmpfs tmpfs rw\n\
 604 603 0:5 /fuse /dev/fuse rw - devtmpfs udev rw\n\
-605 600 254:16 /deep/a\\040b /data ro shared:9 - xfs /dev/vdb rw\n\
+605 600 254:16 /deep/a\\040b /data ro,idmapped shared:9 - xfs /dev/vdb rw\n\
 606 600 254:0 /var/lib/hull/containers/k/hosts /etc/hosts rw - ext4 /dev/root rw\n\
 607 600 0:61 / /sys/firmware ro - tmpfs tmpfs ro\n\
 608 600 0:62 / /sys ro - sysfs sysfs rw\n";
@@ -253,6 +256,7 @@ mod tests {
     fn a_bind_has_its_path_on_the_host() {
         let data = at("/data");
         assert_eq!((data.source.as_str(), data.writable, data.propagates), ("/srv2/a b", false, true));
+        assert_eq!((data.mapped, at("/etc/hosts").mapped), (true, false));
         assert_eq!(at("/etc/hosts").source, "/var/lib/hull/containers/k/hosts");
     }
 

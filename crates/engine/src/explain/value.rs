@@ -242,6 +242,9 @@ pub struct Mount {
     pub why: String,
     /// Do mounts made inside appear outside?
     pub propagates: bool,
+    /// Do ids inside mean the same ids of the host here, by an id-mapped mount? Its root is then root of the host to
+    /// these files, whatever its user namespace says.
+    pub mapped: bool,
 }
 
 /// Devices.

@@ -263,11 +263,12 @@ fn bind(look: &mut Look<'_>, mount: &Mount) {
         );
     }
     let known = DIRECTORIES.iter().find(|(path, _)| *path == source);
-    let has_power = !look.is_own_root();
+    let is_root = mount.mapped || !look.is_own_root();
     match (known, mount.writable) {
         (Some((_, what)), true) => {
-            let severity = if has_power { High } else { Medium };
-            let gains = format!("changes {what}, as far as its users on the host may");
+            let severity = if is_root { High } else { Medium };
+            let whose = if is_root { "as root of the host" } else { "as far as anybody on the host may" };
+            let gains = format!("changes {what}, {whose}");
             look.tell(
                 severity,
                 format!("{source} of the host is writable"),
@@ -280,14 +281,20 @@ fn bind(look: &mut Look<'_>, mount: &Mount) {
             look.tell(
                 Medium,
                 format!("{source} of the host is readable"),
-                &format!("reads {what}"),
+                &format!("reads {what}{}", if is_root { ", as root of the host" } else { "" }),
                 &flag,
                 "bind less",
             );
         }
         (None, true) => {
-            let gains =
-                "changes these files of the host: whoever reads or runs them there trusts the container";
+            let gains = match is_root {
+                true => {
+                    "changes these files as root of the host, and makes setuid programs there: whoever runs them trusts the container"
+                }
+                false => {
+                    "changes these files of the host: whoever reads or runs them there trusts the container"
+                }
+            };
             look.tell(
                 Low,
                 format!("{source} of the host is writable"),
@@ -442,7 +449,8 @@ mod tests {
 
     fn bound(source: &str, writable: bool) -> Mount {
         let (target, kind, why) = ("/x".into(), "ext4".into(), String::new());
-        Mount { target, origin: Origin::Host, kind, source: source.into(), writable, why, propagates: false }
+        let (source, propagates, mapped) = (source.into(), false, false);
+        Mount { target, origin: Origin::Host, kind, source, writable, why, propagates, mapped }
     }
 
     #[test]
@@ -489,6 +497,8 @@ mod tests {
     fn a_writable_directory_weighs_by_what_it_is_and_who_root_is() {
         assert_eq!(worst(|is| is.mounts.push(bound("/etc", true)))[0].0, Medium);
         assert_eq!(worst(|is| is.mounts.push(bound("/srv/data", true))), []);
+        let mapped = worst(|is| is.mounts.push(Mount { mapped: true, ..bound("/etc", true) }));
+        assert_eq!(mapped[0].0, High, "its root is the host's there");
         let both = worst(|is| {
             is.namespaces[0].owner = Owner::Host;
             is.mounts.push(bound("/etc", true));

@@ -241,7 +241,8 @@ fn mounts(is: &Isolation) -> Section {
             _ => Mark::Plain,
         };
         let shared = if mount.propagates { "; shared with the host" } else { "" };
-        Row::new(mark, &mount.target, format!("{access}, {from}: {}{shared}", mount.why))
+        let mapped = if mount.mapped { "; ids there are the host's, root's too" } else { "" };
+        Row::new(mark, &mount.target, format!("{access}, {from}: {}{shared}{mapped}", mount.why))
     };
     let mut rows: Vec<_> = is.mounts.iter().map(row).collect();
     rows.push(match is.masked.is_empty() {
