@@ -21,25 +21,54 @@ pub struct Info {
     pub root: String,
     /// The file system there.
     pub file_system: String,
-    /// Containers: running, ended.
-    pub containers: (usize, usize),
+    /// Containers by what they do.
+    pub containers: Population,
     /// Images.
     pub images: usize,
     /// Processors of the host.
     pub cpus: usize,
     /// Bytes of memory of the host.
     pub memory: u64,
+    /// The host's name.
+    pub name: String,
+    /// As the kernel calls it, e.g. `x86_64`.
+    pub architecture: String,
+    /// The distribution, e.g. `Debian GNU/Linux 12 (bookworm)`, and its version; see os-release(5).
+    pub system: (String, String),
+    /// Packets are passed on between interfaces.
+    pub forwards: bool,
+}
+
+/// How many containers there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Population {
+    /// Those that run, and are not paused.
+    pub running: usize,
+    /// Those that are frozen.
+    pub paused: usize,
+    /// Those that do not run.
+    pub stopped: usize,
+}
+
+impl Population {
+    /// All of them.
+    pub fn all(&self) -> usize {
+        self.running + self.paused + self.stopped
+    }
 }
 
 impl Engine {
     /// Looks at the host; each feature is tried, not guessed from a version.
     pub fn info(&self) -> Result<Info> {
-        let containers = self.store.containers().map_err(from_store)?;
-        let running =
-            containers.iter().filter(|container| matches!(container.state, State::Running(_))).count();
         let system = rustix::system::sysinfo();
+        let host = rustix::system::uname();
+        let own = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
         Ok(Info {
-            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            kernel: own(host.release()),
+            name: own(host.nodename()),
+            architecture: own(host.machine()),
+            system: distribution(),
+            forwards: std::fs::read("/proc/sys/net/ipv4/ip_forward").is_ok_and(|text| text.starts_with(b"1")),
             cgroups: match self.cgroups.mode() {
                 cgroup::Mode::V1 => "v1",
                 cgroup::Mode::Hybrid => "hybrid",
@@ -49,11 +78,24 @@ impl Engine {
             features: self.features(),
             root: self.store.path().display().to_string(),
             file_system: file_system(self.store.path()),
-            containers: (running, containers.len() - running),
+            containers: self.population()?,
             images: self.store.images().map_err(from_store)?.len(),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
             memory: system.totalram * u64::from(system.mem_unit),
         })
+    }
+
+    fn population(&self) -> Result<Population> {
+        let mut count = Population::default();
+        for one in self.store.containers().map_err(from_store)? {
+            let place = match &one.state {
+                state if self.is_paused(state) => &mut count.paused,
+                State::Running(_) => &mut count.running,
+                _ => &mut count.stopped,
+            };
+            *place += 1;
+        }
+        Ok(count)
     }
 
     /// What everything takes on the disk, to the byte.
@@ -69,6 +111,17 @@ impl Engine {
         }
         self.store.check(repair).map_err(from_store)
     }
+}
+
+/// Its name, and its version.
+fn distribution() -> (String, String) {
+    let files = ["/etc/os-release", "/usr/lib/os-release"];
+    let text = files.iter().find_map(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.map(|value| value.trim().trim_matches(['"', '\'']).to_owned()).filter(|value| !value.is_empty())
+    };
+    (field("PRETTY_NAME").unwrap_or_else(|| "Linux".into()), field("VERSION_ID").unwrap_or_default())
 }
 
 pub(crate) fn file_system(path: &std::path::Path) -> String {

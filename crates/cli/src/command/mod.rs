@@ -8,6 +8,7 @@ mod doctor;
 mod events;
 mod explain;
 mod image;
+mod info;
 mod life;
 mod logs;
 mod look;
@@ -21,6 +22,7 @@ mod stats;
 mod system;
 #[cfg(test)]
 mod tests;
+mod version;
 
 use crate::edge::{self, Done, Failure};
 use crate::flags::{Mistake, Syntax, Typed, nearest, switch, value};
@@ -70,14 +72,14 @@ const COMMANDS: &[Command] = &[
     Command { names: &["image inspect"], syntax: &image::INSPECT, act: image::inspect },
     Command { names: &["image prune"], syntax: &image::PRUNE, act: image::prune },
     Command { names: &["doctor", "system doctor"], syntax: &doctor::SYNTAX, act: doctor::doctor },
-    Command { names: &["info", "system info"], syntax: &system::INFO, act: system::info },
+    Command { names: &["info", "system info"], syntax: &info::SYNTAX, act: info::info },
     Command { names: &["system df"], syntax: &df::SYNTAX, act: df::df },
     Command { names: &["system prune"], syntax: &system::PRUNE, act: system::prune },
     Command { names: &["system check"], syntax: &system::CHECK, act: system::check },
     Command { names: &["system man"], syntax: &man::SYNTAX, act: man::man },
     Command { names: &["events", "system events"], syntax: &events::SYNTAX, act: events::events },
     Command { names: &["completion"], syntax: &complete::SYNTAX, act: complete::completion },
-    Command { names: &["version"], syntax: &system::VERSION, act: system::version },
+    Command { names: &["version"], syntax: &version::SYNTAX, act: version::version },
 ];
 
 /// The first words of docker's two-word forms.
@@ -130,7 +132,7 @@ fn act(args: Vec<OsString>, is_run: &std::cell::Cell<bool>) -> Done {
     let global = GLOBAL.read(args)?;
     let caller = Caller::new(global.last("root").map(Into::into));
     if global.is_on("version") {
-        return system::version(&Typed::default(), &caller);
+        return version::short();
     }
     if global.words.first().is_some_and(|first| first == complete::ASK) {
         return complete::answer(&global.words[1..]);

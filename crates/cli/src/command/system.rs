@@ -1,11 +1,10 @@
-//! `hull system …`, `hull version`.
+//! `hull system …`.
 
 use super::prune::{FILTER, confirm, tell_pruned, wanted};
 use crate::Caller;
 use crate::edge::Done;
 use crate::flags::{Syntax, Typed, switch, value};
-use crate::render::{self, line, size};
-use serde_json::json;
+use crate::render::{self, line};
 
 pub(super) const fn plain(name: &'static str, about: &'static str) -> Syntax {
     Syntax { name, rest: "", about, flags: &[FORMAT], examples: &[], words: (0, 0), stops: false }
@@ -13,46 +12,8 @@ pub(super) const fn plain(name: &'static str, about: &'static str) -> Syntax {
 
 pub(super) const FORMAT: crate::flags::Flag = value("format", "FORMAT", "json, or a Go template").or('f');
 
-pub(super) const INFO: Syntax = Syntax {
-    examples: &["hull system info", "hull info --format '{{.CgroupVersion}}'"],
-    ..plain("system info", "What this host can isolate, and what hull keeps here.")
-};
-
-pub(super) fn info(typed: &Typed, caller: &Caller) -> Done {
-    let info = caller.look()?.info()?;
-    let features =
-        info.features.iter().map(|f| json!({"Name": f.name, "Works": f.works, "Without": f.without}));
-    let value = json!({
-        "ServerVersion": env!("CARGO_PKG_VERSION"), "KernelVersion": info.kernel, "CgroupVersion": info.cgroups,
-        "CgroupControllers": info.controllers, "Features": features.collect::<Vec<_>>(), "HullRootDir": info.root,
-        "Driver": "overlay", "BackingFilesystem": info.file_system, "Containers": info.containers.0 + info.containers.1,
-        "ContainersRunning": info.containers.0, "ContainersStopped": info.containers.1, "Images": info.images,
-        "NCPU": info.cpus, "MemTotal": info.memory,
-    });
-    if let Some(format) = typed.last("format") {
-        return formatted(format, &value);
-    }
-    let mut text = format!(
-        "Kernel:        {}\nControl groups: {} ({})\n",
-        info.kernel,
-        info.cgroups,
-        info.controllers.join(" ")
-    );
-    text = text.replace("Kernel:        ", "Kernel:         ");
-    text += &format!("Host:           {} CPUs, {} memory\n", info.cpus, size(info.memory));
-    text += &format!("Kept in:        {} ({})\n", info.root, info.file_system);
-    text += &format!(
-        "Containers:     {} running, {} ended\nImages:         {}\n\nIsolation:\n",
-        info.containers.0, info.containers.1, info.images
-    );
-    for feature in &info.features {
-        let without = if feature.works { String::new() } else { format!("  ({})", feature.without) };
-        text += &format!("  {:3}  {}{without}\n", if feature.works { "yes" } else { "no" }, feature.name);
-    }
-    line(text.trim_end()).map(|()| 0)
-}
-
-fn formatted(format: &str, value: &serde_json::Value) -> Done {
+/// One value as `--format` says.
+pub(super) fn formatted(format: &str, value: &serde_json::Value) -> Done {
     match format {
         "json" => line(&value.to_string())?,
         text => line(&render::render(&render::parse(text)?, value)?)?,
@@ -103,17 +64,4 @@ pub(super) fn check(typed: &Typed, caller: &Caller) -> Done {
         format!("{left} left; `hull system check --repair` removes garbage")
     })?;
     Ok(i32::from(left > 0))
-}
-
-pub(super) const VERSION: Syntax = Syntax {
-    examples: &["hull version", "hull version -f json"],
-    ..plain("version", "The version of hull.")
-};
-
-pub(super) fn version(typed: &Typed, _caller: &Caller) -> Done {
-    let value = json!({"Version": env!("CARGO_PKG_VERSION"), "Os": "linux", "Arch": oci::Platform::host().architecture});
-    match typed.last("format") {
-        Some(format) => formatted(format, &value),
-        None => line(&format!("hull {}", env!("CARGO_PKG_VERSION"))).map(|()| 0),
-    }
 }
