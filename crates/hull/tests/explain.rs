@@ -205,6 +205,8 @@ fn who_root_is_to_a_file_of_the_host_is_told_and_so() {
     let owner = std::fs::metadata(files.join("made")).expect("it was made").uid();
     assert_eq!(mount["mapped"], owner == 0, "owned by {owner}");
     assert_ne!(it["isolation"]["ids"]["root"], 0);
+    let page = sandbox.ok(&["explain", "writer"]).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(page.contains("nobody there, but to files that are bound"), owner == 0, "{page}");
     sandbox.ok(&["rm", "-f", "writer"]);
     sandbox.assert_clean();
 }

@@ -115,6 +115,10 @@ fn ids(is: &Isolation) -> Section {
     let ids = &is.ids;
     let (mark, root) = match ids.root {
         Some(0) => (Mark::Bad, "root inside is root on the host".to_owned()),
+        Some(id) if is.mounts.iter().any(|mount| mount.mapped) => (
+            Mark::Good,
+            format!("root inside is {id} on the host: nobody there, but to files that are bound"),
+        ),
         Some(id) => (Mark::Good, format!("root inside is {id} on the host: nobody there")),
         None => (Mark::Good, "there is no root inside".to_owned()),
     };
