@@ -130,6 +130,9 @@ fn one_that_ends_without_a_monitor_is_recorded_and_its_last_words_are_kept() {
     sandbox.ok(&["run", "-d", "--rm", "bb", "sleep", "1"]);
     kill_monitor(&sandbox);
     soon("--rm holds", || sandbox.ok(&["ps", "-aq"]).is_empty());
+    soon("and its ids are given back", || {
+        std::fs::read_dir(sandbox.root().join("run/slots")).unwrap().count() == 0
+    });
     sandbox.assert_clean();
 }
 

@@ -141,7 +141,15 @@ fn rename_killed_at_every_step() {
 }
 
 /// Steps of a monitor, which has no stream to list them on.
-const IN_MONITOR: [&str; 3] = ["engine.life.kept", "engine.life.noted", "engine.life.stays"];
+const IN_MONITOR: [&str; 7] = [
+    "engine.life.kept",
+    "engine.life.noted",
+    "engine.life.stays",
+    "engine.run.cleaned",
+    "engine.run.exited",
+    "store.exit.rename",
+    "store.exit.write",
+];
 
 /// Whoever comes to the step, the command or the monitor that it left: what is there afterwards can be seen and removed.
 #[test]

@@ -7,7 +7,7 @@ mod support;
 use std::fs::OpenOptions;
 use std::io::Read;
 use std::process::{Output, Stdio};
-use support::{Sandbox, Terminal, text};
+use support::{Sandbox, Terminal, soon, text};
 
 /// A run whose standard output is a device that is always full.
 fn into_full(sandbox: &Sandbox, args: &[&str]) -> Output {
@@ -29,7 +29,7 @@ fn output_that_cannot_be_written_is_told_once_and_ends_the_container() {
 }
 
 #[test]
-fn a_disk_that_fills_ends_it_and_what_was_written_stays() {
+fn a_disk_that_fills_is_told_and_the_container_outlives_who_watched_it() {
     let sandbox = Sandbox::new();
     let dir = sandbox.path().join("small");
     std::fs::create_dir(&dir).unwrap();
@@ -41,8 +41,10 @@ fn a_disk_that_fills_ends_it_and_what_was_written_stays() {
     let told = text(&output.stderr);
     assert!(output.status.code() == Some(125) && told.contains("No space left"), "{told}");
     assert_eq!(text(&output.stdout), "65536\n");
-    let state = sandbox.ok(&["inspect", "-f", "{{.State.Status}} {{.State.Error}}", "kept"]);
-    assert_eq!(state, "exited write the container's standard output\n");
+    let state = sandbox.ok(&["inspect", "-f", "{{.State.Status}}", "kept"]);
+    assert_eq!(state, "running\n", "as docker's");
+    assert!(sandbox.ok(&["logs", "--tail", "1", "kept"]).starts_with('y'), "its log goes on");
+    sandbox.ok(&["rm", "-f", "kept"]);
     sandbox.assert_clean();
 }
 
@@ -117,28 +119,66 @@ fn a_closed_stream_is_nowhere() {
 }
 
 #[test]
-fn the_detach_keys_are_reserved_and_the_user_is_told_once() {
+fn the_detach_keys_leave_a_run_that_goes_on() {
     let sandbox = Sandbox::new();
-    let mut terminal = Terminal::start(sandbox.command(&["run", "--rm", "-it", "bb", "sh"]));
-    terminal.expect("# ");
-    terminal.send("\x10\x11");
-    terminal.expect("cannot be detached from yet");
-    terminal.send("\x10\x11echo still $((40 + 2))\n");
-    let between = terminal.expect("still 42");
-    assert!(!between.contains("detached"), "told twice: {between}");
-    terminal.send("exit 6\n");
-    assert_eq!(terminal.wait(), 6);
+    for flags in [&["--rm"][..], &[]] {
+        let args = [&["run", "-it", "--name", "shell"], flags, &["bb", "sh"]].concat();
+        let mut terminal = Terminal::start(sandbox.command(&args));
+        terminal.expect("# ");
+        terminal.send("\x10\x11");
+        assert_eq!(terminal.wait(), 0);
+        assert!(sandbox.ok(&["ps"]).contains("shell"), "{flags:?}");
+        let mut again = Terminal::start(sandbox.command(&["attach", "shell"]));
+        again.send("echo still $((40 + 2))\n");
+        again.expect("still 42");
+        again.send("exit 6\n");
+        assert_eq!(again.wait(), 6);
+        soon("it has ended", || sandbox.ok(&["ps", "-q"]).is_empty());
+        sandbox.hull(&["rm", "shell"]);
+    }
+    sandbox.assert_clean();
+}
+
+#[test]
+fn who_ran_it_may_be_killed() {
+    let sandbox = Sandbox::new();
+    let script = "trap '' INT; echo ready; while :; do sleep 0.1; done";
+    let mut child = sandbox.command(&["run", "--name", "on", "bb", "sh", "-c", script]);
+    let mut child = child.stdout(Stdio::piped()).spawn().unwrap();
+    child.stdout.take().unwrap().read_exact(&mut [0; 6]).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(sandbox.ok(&["inspect", "-f", "{{.State.Status}}", "on"]), "running\n");
+    // Three interrupts that lead to nothing are an order of who runs it, and none of who is only attached.
+    for (verb, then) in [
+        (&["attach", "on"][..], "running\n"),
+        (&["run", "--name", "two", "bb", "sh", "-c", script], "exited\n"),
+    ] {
+        let child = sandbox.command(verb).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let name = if verb.len() == 2 { "on" } else { "two" };
+        soon("it is there", || text(&sandbox.hull(&["logs", "--tail", "1", name]).stdout).contains("ready"));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        for _ in 0..3 {
+            rustix::process::kill_process(
+                rustix::process::Pid::from_child(&child),
+                rustix::process::Signal::INT,
+            )
+            .unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        child.wait_with_output().unwrap();
+        assert_eq!(sandbox.ok(&["inspect", "-f", "{{.State.Status}}", name]), then, "{verb:?}");
+    }
+    sandbox.ok(&["rm", "-f", "on", "two"]);
     sandbox.assert_clean();
 }
 
 #[test]
 fn detach_keys_can_be_others_or_none() {
     let sandbox = Sandbox::new();
-    for (keys, typed, read) in [
-        ("", "\x10\x11", "<10 11>"),
-        ("ctrl-p,ctrl-q", "\x10\x11xy", "<78 79>"),
-        ("a,b", "\x10\x11", "<10 11>"),
-    ] {
+    for (keys, typed, read) in
+        [("", "\x10\x11", "<10 11>"), ("ctrl-p,ctrl-q", "\x10xy", "<10 78>"), ("a,b", "\x10\x11", "<10 11>")]
+    {
         let script = "stty raw -echo; echo ready; echo \"<$(head -c 2 | od -An -tx1 | xargs)>\"";
         let args = ["run", "--rm", "-it", "--detach-keys", keys, "bb", "sh", "-c", script];
         let mut terminal = Terminal::start(sandbox.command(&args));

@@ -71,6 +71,7 @@ fn attaching(typed: &Typed) -> Result<Attaching, Failure> {
         output: true,
         error: true,
         proxy_signals: typed.switch("sig-proxy").unwrap_or(true),
+        orders: false,
         detach_keys: keys.unwrap_or(default.detach_keys),
     })
 }

@@ -2,7 +2,8 @@
 
 use super::wire::{self, Tag};
 use crate::error::{Error, Kind, Result};
-use crate::run::{HostStreams, Keys, Raw, Signals, size_of};
+use crate::request::{Stream, StreamsRequest};
+use crate::run::{HostStreams, Keys, PATIENCE, Raw, Signals, attaches, size_of};
 use fault::Context;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,14 +21,35 @@ pub struct Attaching {
     pub error: bool,
     /// Signals that come to the caller go to the container.
     pub proxy_signals: bool,
+    /// Three interrupts that lead to nothing end the container; otherwise they end this.
+    pub orders: bool,
     /// Typed on a terminal they end this and not the container.
     pub detach_keys: Vec<u8>,
 }
 
 impl Attaching {
+    /// As a foreground run is.
+    pub(super) fn of(streams: &StreamsRequest) -> Self {
+        Self {
+            input: attaches(streams, Stream::Stdin),
+            output: attaches(streams, Stream::Stdout),
+            error: attaches(streams, Stream::Stderr),
+            proxy_signals: streams.proxy_signals,
+            orders: true,
+            detach_keys: streams.detach_keys.clone(),
+        }
+    }
+
     /// Neither to hear nor to say anything, but the end.
     pub(super) fn silent() -> Self {
-        Self { input: false, output: false, error: false, proxy_signals: false, detach_keys: Vec::new() }
+        Self {
+            input: false,
+            output: false,
+            error: false,
+            proxy_signals: false,
+            orders: false,
+            detach_keys: Vec::new(),
+        }
     }
 
     pub(super) fn wants(&self) -> u8 {
@@ -78,7 +100,18 @@ impl Line {
         let input = how.input.then_some(host.input);
         let raw = if self.tty && how.input { Raw::enter(host.input) } else { None };
         let keys = Keys::new(&how.detach_keys);
-        let mut talk = Talk { line: &self, how, host, signals, signal, input, unsent: None, keys, _raw: raw };
+        let mut talk = Talk {
+            line: &self,
+            how,
+            host,
+            signals,
+            signal,
+            input,
+            unsent: None,
+            keys,
+            interrupts: 0,
+            _raw: raw,
+        };
         talk.resize();
         loop {
             match talk.turn()? {
@@ -108,6 +141,7 @@ struct Talk<'a> {
     /// For the monitor, once it has room.
     unsent: Option<(Tag, Vec<u8>)>,
     keys: Keys<'a>,
+    interrupts: u32,
     _raw: Option<Raw<'a>>,
 }
 
@@ -181,8 +215,16 @@ impl Talk<'_> {
     }
 
     fn take_signal(&mut self, number: i32) -> Result<Option<Parted>> {
-        match Signal::from_named_raw(number) {
+        let named = Signal::from_named_raw(number);
+        self.interrupts += u32::from(matches!(named, Some(Signal::INT | Signal::TERM)));
+        match named {
             Some(Signal::WINCH) => self.resize(),
+            Some(Signal::INT | Signal::TERM) if self.interrupts >= PATIENCE => {
+                if !self.how.orders {
+                    return Ok(Some(Parted::Detached));
+                }
+                (self.signal)(Signal::KILL.as_raw())?;
+            }
             _ if self.how.proxy_signals && !self.line.tty => (self.signal)(number)?,
             Some(Signal::INT | Signal::TERM | Signal::HUP | Signal::QUIT) => {
                 return Ok(Some(Parted::Detached));

@@ -10,29 +10,31 @@ use super::restart::{Backoff, Past};
 use super::wire;
 use crate::error::{Error, Kind, Result, from_store};
 use crate::health::Check;
-use crate::request::{RunRequest, StreamsRequest, UserNamespace};
-use crate::run::{Ended, Ends, Owned, Ready, Tried, parsed, wire as wire_streams};
+use crate::request::{RunRequest, Stream, StreamsRequest, UserNamespace};
+use crate::run::{Ended, Ends, Owned, Ready, Tried, attaches, parsed, wire as wire_streams};
 use fault::Context;
 use runtime::{Bond, Running, Stdio};
 use rustix::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-/// Forks the container's monitor and waits until the program runs.
+/// Forks the container's monitor and waits until the program runs: its pid, and the guest's line.
 pub(super) fn beget(
     ready: Ready<'_>,
     request: &RunRequest,
     first: First,
     warn: &mut dyn FnMut(&str),
-) -> Tried<i32> {
-    let first = First { own: own_streams(&request.streams)?, ..first };
+) -> Tried<(i32, Option<OwnedFd>)> {
+    let mut first = First { own: own_streams(&request.streams)?, ..first };
+    let line = first.line.take();
     ready.warnings.iter().for_each(|warning| warn(warning));
     match fork()? {
         Fork::Maker(heard) => {
             ready.owned.leave();
             drop(first);
-            heard.listen(warn)
+            heard.listen(warn).map(|pid| (pid, line))
         }
         Fork::Monitor(word) => {
+            drop(line);
             live(ready, request.clone(), first, word);
             sys::process::exit_now(0)
         }
@@ -100,7 +102,8 @@ fn bear<'a>(
 ) -> Tried<(Owned<'a>, Attended)> {
     let streams = &request.streams;
     let log = Log::open(ready.owned.held(), &streams.log)?;
-    let all = StreamsRequest { attach: Vec::new(), ..streams.clone() };
+    let interactive = attaches(streams, Stream::Stdin) || streams.interactive;
+    let all = StreamsRequest { attach: Vec::new(), interactive, ..streams.clone() };
     let (stdio, ends) = match own {
         Some(own) => (Stdio::Streams(cloned(own)?), Ends::default()),
         None => wire_streams(&ready.plan, &all, size)?,

@@ -36,7 +36,7 @@ pub use stop::StopRequest;
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
 use crate::request::RunRequest;
-use crate::run::{HostStreams, Signals, keep_capabilities, parsed, write_note};
+use crate::run::{HostStreams, Outcome, Signals, Tried, keep_capabilities, parsed, write_note};
 pub(crate) use adopt::{Adopted, Left};
 use attach::Line;
 use fault::Context;
@@ -55,11 +55,23 @@ use store::{Container, ContainerId, State};
 #[derive(Default)]
 struct First {
     guest: Option<Guest>,
+    /// The other end of the guest's line, which the monitor must not have.
+    line: Option<OwnedFd>,
     size: Option<Winsize>,
     /// Its standard input ends with the first guest's.
     input_once: bool,
     /// Its streams, where they are the caller's own.
     own: Option<[OwnedFd; 3]>,
+}
+
+impl First {
+    /// The caller, with its streams.
+    fn guest(request: &RunRequest, how: &Attaching, host: HostStreams<'_>) -> Result<Self> {
+        let (ours, theirs) = wire::pair().or_err(Kind::Failed, || "make a socket for the streams".into())?;
+        let guest = Some(Guest::invited(theirs, how.wants()));
+        let size = crate::run::size_of(&host.all()).filter(|_| request.streams.tty);
+        Ok(Self { guest, line: Some(ours), size, input_once: how.input, own: None })
+    }
 }
 
 impl Engine {
@@ -82,10 +94,35 @@ impl Engine {
             let ready = self.decide(request)?.make(request)?;
             write_note(request.cidfile.as_deref(), &ready.owned.id(), "container ID")?;
             let id = ready.owned.id();
-            let pid = beget(ready, request, First::default(), warn)?;
+            let (pid, _) = beget(ready, request, First::default(), warn)?;
             write_note(request.pidfile.as_deref(), &pid, "pid")?;
             Ok(id)
         })
+    }
+
+    /// docker's `run` in the foreground: a monitor of its own, and the caller as its first guest.
+    pub(crate) fn run_watched(
+        &self,
+        request: &RunRequest,
+        host: HostStreams<'_>,
+        warn: &mut dyn FnMut(&str),
+    ) -> Tried<Outcome> {
+        let signals = Signals::block()?;
+        keep_capabilities()?;
+        let mut ready = self.decide(request)?.make(request)?;
+        ready.owned.note("attach");
+        let id = ready.owned.id();
+        write_note(request.cidfile.as_deref(), &id, "container ID")?;
+        let container = self.store.container(&id.to_string()).map_err(from_store)?;
+        let how = Attaching::of(&request.streams);
+        let (pid, line) = beget(ready, request, First::guest(request, &how, host)?, warn)?;
+        write_note(request.pidfile.as_deref(), &pid, "pid")?;
+        let line = line.map(|socket| Line { socket, tty: request.streams.tty });
+        let code = match self.talk(&container, &how, host, &signals, line)? {
+            Parted::Ended(code) => code,
+            Parted::Detached => 0,
+        };
+        Ok(Outcome { id, code })
     }
 
     /// Starts a container that was made or has ended. One that runs is left alone.
@@ -95,7 +132,7 @@ impl Engine {
             return Ok(());
         }
         let request = parsed(container.record.request.as_deref(), &container.record.name)?;
-        self.begin(&container.record.id, &request, warn, |_| Ok(First::default()))
+        self.begin(&container.record.id, &request, warn, |_| Ok(First::default())).map(drop)
     }
 
     /// The same, with the caller's streams at it until it ends or the caller goes.
@@ -115,15 +152,9 @@ impl Engine {
         let how = Attaching { input: input && request.streams.interactive, ..how.clone() };
         let signals = Signals::block()?;
         self.report(self.event_of(&container, "attach"));
-        let mut ours = None;
-        self.begin(&container.record.id, &request, warn, |request| {
-            let (socket, theirs) = pair()?;
-            ours = Some(socket);
-            let guest = Some(Guest::invited(theirs, how.wants()));
-            let size = crate::run::size_of(&host.all()).filter(|_| request.streams.tty);
-            Ok(First { guest, size, input_once: how.input, own: None })
-        })?;
-        let socket = ours.or_err(Kind::Conflict, || "the container was started by somebody else".into())?;
+        let first = |request: &RunRequest| First::guest(request, &how, host);
+        let line = self.begin(&container.record.id, &request, warn, first)?;
+        let socket = line.or_err(Kind::Conflict, || "the container was started by somebody else".into())?;
         let line = Line { socket, tty: request.streams.tty };
         self.talk(&container, &how, host, &signals, Some(line))
     }
@@ -214,19 +245,15 @@ impl Engine {
         id: &ContainerId,
         request: &RunRequest,
         warn: &mut dyn FnMut(&str),
-        mut first: impl FnMut(&RunRequest) -> Result<First>,
-    ) -> Result<()> {
+        first: impl Fn(&RunRequest) -> Result<First>,
+    ) -> Result<Option<OwnedFd>> {
         self.mappable(request, warn, |request, warn| {
             keep_capabilities()?;
             let container = self.store.container(&id.to_string()).map_err(from_store)?;
             let ready = self.ready_again(container, request)?;
-            beget(ready, request, first(request)?, warn).map(drop)
+            beget(ready, request, first(request)?, warn).map(|(_, line)| line)
         })
     }
-}
-
-fn pair() -> Result<(OwnedFd, OwnedFd)> {
-    wire::pair().or_err(Kind::Failed, || "make a socket for the streams".into())
 }
 
 /// Of one that has ended and is about to be started by its policy there is nothing to speak to.

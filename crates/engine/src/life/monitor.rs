@@ -24,6 +24,9 @@ use rustix::termios::Winsize;
 use std::time::{Duration, Instant};
 use sys::keep::Kept;
 
+/// For a guest that takes nothing, once all has ended.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 pub(crate) struct Monitor {
     door: OwnedFd,
     guests: Vec<Guest>,
@@ -44,6 +47,8 @@ pub(crate) struct Monitor {
     word: Option<Word>,
     /// Why the program never ran.
     failure: Option<Error>,
+    /// The first process has ended, and since then somebody last took what was written.
+    ended: Option<Instant>,
     /// A guest said that there is something new in the files.
     is_told: bool,
 }
@@ -111,6 +116,7 @@ impl Monitor {
             pulse: None,
             word: Some(word),
             failure: None,
+            ended: None,
             is_told: false,
         }
     }
@@ -134,7 +140,7 @@ impl Monitor {
         let lost = self.log.take().and_then(|mut log| log.finish());
         self.streams = Streams::default();
         self.typed.clear();
-        (self.memory, self.input_once) = (None, false);
+        (self.memory, self.ended, self.input_once) = (None, None, false);
         let running = self.running.take().or_err(Kind::Failed, || "nothing runs".into())?;
         let exited = running.wait().map_err(from_runtime)?;
         Ok(Over { exited, failure: self.failure.take(), lost })
@@ -180,14 +186,35 @@ impl Monitor {
     }
 
     fn turn(&mut self, owned: &mut Owned<'_>) -> Result<bool> {
-        let patience = self.pulse.as_ref().and_then(Pulse::rests);
-        let ready = self.wait(patience)?;
+        let ready = self.wait(self.patience())?;
         self.act(&ready, owned)?;
         self.pulse.as_mut().into_iter().for_each(|pulse| pulse.beat(owned));
+        if ready.contains(&Awaited::End) {
+            self.ended = Some(Instant::now());
+        }
+        let Some(since) = self.ended else { return Ok(false) };
+        if self.is_held_up() {
+            match ready.is_empty() && since.elapsed() >= PATIENCE {
+                true => self.guests.retain(|guest| !guest.is_behind()),
+                false if !ready.is_empty() => self.ended = Some(Instant::now()),
+                false => {}
+            }
+            return Ok(false);
+        }
         // What was written before the end is in the pipes: nothing more to come, nothing on its way.
-        let idle =
-            !ready.iter().any(|what| matches!(what, Awaited::Child | Awaited::Output | Awaited::Error));
-        Ok(ready.contains(&Awaited::End) && idle && !self.is_held_up())
+        Ok(!ready.iter().any(|what| matches!(what, Awaited::Child | Awaited::Output | Awaited::Error)))
+    }
+
+    /// How long there may be nothing to do.
+    fn patience(&self) -> Option<Duration> {
+        match self.ended {
+            Some(since) if self.guests.iter().any(Guest::is_behind) => {
+                Some(PATIENCE.saturating_sub(since.elapsed()))
+            }
+            // The log knows how long it waits.
+            Some(_) => (!self.is_log_behind()).then_some(Duration::ZERO),
+            None => self.pulse.as_ref().and_then(Pulse::rests),
+        }
     }
 
     fn act(&mut self, ready: &[Awaited], owned: &mut Owned<'_>) -> Result<()> {
@@ -224,8 +251,8 @@ impl Monitor {
         let probe = self.pulse.as_ref().and_then(Pulse::result);
         polled.extend(probe.map(|result| readable(Awaited::Probe, result)));
         if let Some(running) = &self.running {
-            // Who is held up can do nothing at the end yet, and would wake for it all the time.
-            polled.extend((!self.is_held_up()).then(|| readable(Awaited::End, running.pidfd())));
+            // It stays readable.
+            polled.extend(self.ended.is_none().then(|| readable(Awaited::End, running.pidfd())));
             polled.extend(running.channel().map(|channel| readable(Awaited::Child, channel)));
         }
         let Streams { input, output, error, .. } = &self.streams;

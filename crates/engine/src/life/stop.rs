@@ -54,10 +54,7 @@ impl Engine {
     pub fn kill(&self, text: &str, signal: i32) -> Result<()> {
         let (container, running) = self.running_one(text)?;
         let is_kill = signal == Signal::KILL.as_raw();
-        // As docker: a signal that is not its way to end means something else to it.
-        if is_kill || own_way(&container)?.signal.is_none_or(|own| own == signal) {
-            self.stays_ended(&container)?;
-        }
+        self.may_end(&container, signal)?;
         let life = Living::of(&running)?.ok_or_else(|| not_running(&container))?;
         // As docker: who reads the list next sees it gone.
         match is_kill {
@@ -91,6 +88,14 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// As docker: after a signal that may be meant to end it, it is not started again. One that is not its own way to
+    /// end means something else to it.
+    fn may_end(&self, container: &Container, signal: i32) -> Result<()> {
+        let is_kill = signal == Signal::KILL.as_raw();
+        let ends = is_kill || own_way(container)?.signal.is_none_or(|own| own == signal);
+        if ends { self.stays_ended(container) } else { Ok(()) }
     }
 
     /// Its policy is not to start it again; a monitor that waits to do so hears of it.
@@ -225,6 +230,7 @@ impl Engine {
     pub(super) fn pass_signal(&self, id: &ContainerId, signal: i32) -> Result<()> {
         let Some(running) = self.store.slot_of(id).map_err(from_store)? else { return Ok(()) };
         let container = self.store.container(&id.to_string()).map_err(from_store)?;
+        self.may_end(&container, signal)?;
         Living::of(&running)?.map_or(Ok(()), |life| self.signal(&container, &life, signal))
     }
 

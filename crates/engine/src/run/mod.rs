@@ -20,8 +20,8 @@ pub(crate) mod waiting;
 pub(crate) use draft::{CGROUP_PARENT, bounding_set, from_compose, raw, reserved};
 pub(crate) use keys::Keys;
 pub(crate) use ready::{Owned, Ready, parsed};
-pub(crate) use relay::{Ends, Signals, attend};
-pub(crate) use streams::wire;
+pub(crate) use relay::{Ends, PATIENCE, Signals, attend};
+pub(crate) use streams::{attaches, wire};
 pub(crate) use terminal::{Raw, size_of};
 
 use crate::Engine;
@@ -76,8 +76,6 @@ pub struct Outcome {
     pub id: ContainerId,
     /// Exit code as docker counts: the program's, or 128 plus the signal that killed it.
     pub code: i32,
-    /// Was a process of the container killed for want of memory?
-    pub oom_killed: bool,
 }
 
 impl Engine {
@@ -96,7 +94,10 @@ impl Engine {
     ) -> Result<Outcome> {
         check_files(request)?;
         self.bury()?;
-        self.mappable(request, warn, |request, warn| self.try_run(request, host, warn))
+        self.mappable(request, warn, |request, warn| match is_alone(request) {
+            true => self.try_run(request, host, warn),
+            false => self.run_watched(request, host, warn),
+        })
     }
 
     /// Once more with the host's ids where the layers' file system cannot map them.
@@ -185,6 +186,12 @@ impl Engine {
         let (_, name) = scored.min().filter(|(distance, name)| *distance <= 1 + name.len() / 5)?;
         Some(format!("did you mean `{name}`?"))
     }
+}
+
+/// A container that goes at its end and has no terminal to detach from is nobody's but the caller's: that is its
+/// monitor. Any other has one of its own, and outlives the caller.
+fn is_alone(request: &RunRequest) -> bool {
+    request.remove && !request.streams.tty || request.streams.log.name() == "passthrough"
 }
 
 /// How a run came to nothing.

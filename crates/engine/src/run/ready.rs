@@ -318,9 +318,9 @@ impl<'a> Owned<'a> {
         lost: Option<Error>,
     ) -> Result<Outcome> {
         let id = self.id();
-        let Exit { code, oom, .. } = self.end(exited, failure.as_ref(), lost.as_ref())?;
+        let Exit { code, .. } = self.end(exited, failure.as_ref(), lost.as_ref())?;
         self.close()?;
-        failure.map_or(Ok(Outcome { id, code, oom_killed: oom }), Err)
+        failure.map_or(Ok(Outcome { id, code }), Err)
     }
 }
 

@@ -31,7 +31,7 @@ const NOT_PASSED: [i32; 9] = [
 ];
 
 /// So many interrupts that lead to nothing are an order.
-const PATIENCE: u32 = 3;
+pub(crate) const PATIENCE: u32 = 3;
 
 /// Signals blocked and read from a descriptor while a container runs.
 #[derive(Debug)]

@@ -33,7 +33,8 @@ pub(crate) fn wire(
     made().map_err(|errno| Error::new(Kind::Kernel, "make pipes for the standard streams").caused_by(errno))
 }
 
-fn attaches(request: &StreamsRequest, stream: Stream) -> bool {
+/// Whether a stream is shown, or sent, to who started the container.
+pub(crate) fn attaches(request: &StreamsRequest, stream: Stream) -> bool {
     match (request.attach.is_empty(), stream) {
         (true, Stream::Stdin) => request.interactive,
         (true, _) => true,
