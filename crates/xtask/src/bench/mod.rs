@@ -7,6 +7,7 @@ mod contest;
 mod engines;
 mod instructions;
 mod load;
+mod logs;
 mod machine;
 mod memory;
 mod oci;
@@ -14,6 +15,7 @@ mod peers;
 mod report;
 mod scale;
 mod start;
+mod stats;
 pub(crate) mod timer;
 
 use crate::image::{Layers, archive};
@@ -34,7 +36,7 @@ const ROUNDS: u64 = 60;
 type Group = fn(&Bench) -> Result<String, String>;
 
 /// Each comes to its end in four minutes.
-const GROUPS: [(&str, Group); 10] = [
+const GROUPS: [(&str, Group); 12] = [
     ("run", start::group),
     ("engines", engines::group),
     ("scale", scale::group),
@@ -45,6 +47,8 @@ const GROUPS: [(&str, Group); 10] = [
     ("calls", calls::group),
     ("machine", machine::group),
     ("oci", oci::group),
+    ("logs", logs::group),
+    ("stats", stats::group),
 ];
 
 /// What all groups need.
