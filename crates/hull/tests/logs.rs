@@ -142,7 +142,25 @@ fn following_begins_before_the_first_byte_and_shows_what_is_asked_for() {
     let first = times.split(' ').next().unwrap();
     assert_eq!(sandbox.ok(&["logs", "--until", first, "late"]), "one\n");
     let (code, error) = sandbox.fails(&["logs", "--since", "soon", "late"]);
-    assert!(code != 0 && error.contains("failed to parse value as time or duration"), "{error}");
+    assert!(
+        code == 1 && error.contains("invalid value for \"since\": failed to parse value as time"),
+        "{error}"
+    );
+    // A time without a zone is of the caller's, here five hours and a half before that of UTC.
+    let zoned = |flag: &str, zone: &str| {
+        let local = format!("{}T{}", &second[..10], &second[11..second.len() - 1]);
+        let output = sandbox.command(&["logs", flag, &local, "late"]).env("TZ", zone).output().unwrap();
+        text(&output.stdout)
+    };
+    assert_eq!(
+        (zoned("--since", "UTC0"), zoned("--since", "XYZ-5:30")),
+        ("two\n".into(), "one\ntwo\n".into())
+    );
+    assert_eq!(zoned("--until", "XYZ-5:30"), "");
+    let events = ["events", "--since", "0", "--until", "0s", "--filter", "container=late"];
+    let told = sandbox.command(&events).env("TZ", "XYZ-5:30").output().unwrap();
+    let told = text(&told.stdout);
+    assert!(!told.is_empty() && told.lines().all(|line| &line[29..35] == "+05:30"), "{told}");
     sandbox.ok(&["rm", "late"]);
 }
 

@@ -2,9 +2,10 @@
 
 use crate::Caller;
 use crate::edge::{Done, Failure};
-use crate::flags::{Syntax, Typed, bad, switch, value};
+use crate::flags::{Mistake, Syntax, Typed, switch, value};
 use engine::Kind;
 use engine::life::{Entry, LogRequest, LogStream, log_moment};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -29,9 +30,9 @@ pub(super) fn logs(typed: &Typed, caller: &Caller) -> Done {
     let engine = caller.look()?;
     let request = LogRequest {
         follow: typed.is_on("follow"),
-        tail: tail(typed)?,
-        since: typed.parsed_filled("since", log_moment)?,
-        until: typed.parsed_filled("until", log_moment)?,
+        tail: typed.filled("tail").and_then(tail),
+        since: moment(typed, "since")?,
+        until: moment(typed, "until")?,
     };
     let name = &typed.words[0];
     let details = typed.is_on("details").then(|| engine.log_details(name)).transpose()?;
@@ -41,14 +42,15 @@ pub(super) fn logs(typed: &Typed, caller: &Caller) -> Done {
     Ok(0)
 }
 
-/// docker takes whatever is no number for all.
-fn tail(typed: &Typed) -> Result<Option<u64>, Failure> {
-    let Some(text) = typed.filled("tail") else { return Ok(None) };
-    match text.parse::<i64>() {
-        Ok(count) => Ok(u64::try_from(count).ok()),
-        Err(_) if text == "all" => Ok(None),
-        Err(_) => Err(bad("tail", text, &"it is no number of lines").into()),
-    }
+/// As docker does, whatever is no number of lines is all.
+fn tail(text: &str) -> Option<u64> {
+    text.parse::<i64>().ok().and_then(|count| u64::try_from(count).ok())
+}
+
+fn moment(typed: &Typed, flag: &str) -> Result<Option<Timestamp>, Failure> {
+    let Some(text) = typed.filled(flag) else { return Ok(None) };
+    let wrong = |error: engine::Error| Mistake::new(format!("invalid value for {flag:?}: {error}"));
+    Ok(Some(log_moment(text).map_err(wrong)?))
 }
 
 fn shown(details: &BTreeMap<String, String>) -> String {

@@ -7,6 +7,7 @@ use crate::request::RunRequest;
 use crate::run::parsed;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use logs::{Choice, Config, Driver, Entry, Reader, Watch};
 use std::collections::BTreeMap;
 use store::{Container, State};
@@ -31,7 +32,7 @@ impl LogRequest {
     }
 }
 
-/// `--since`, `--until`: a time (of UTC where it names no zone), seconds since 1970, or so long ago.
+/// `--since`, `--until`: a time (of the caller's zone where it names none), seconds since 1970, or so long ago.
 pub fn log_moment(text: &str) -> Result<Timestamp> {
     let seconds = || {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -42,12 +43,19 @@ pub fn log_moment(text: &str) -> Result<Timestamp> {
         let span = jiff::SignedDuration::from_nanos(crate::request::duration(text).ok()?);
         Timestamp::now().checked_sub(span).ok()
     };
-    let civil =
-        || text.parse::<DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|it| it.timestamp());
-    let moment = text.parse().ok().or_else(seconds).or_else(ago).or_else(civil);
+    let moment = text.parse().ok().or_else(seconds).or_else(ago).or_else(|| civil(text));
     moment.ok_or_else(|| {
         Error::new(Kind::Invalid, format!("failed to parse value as time or duration: \"{text}\""))
     })
+}
+
+/// A date, or a date and a time; docker takes a date with a zone, too: 2026-01-02Z.
+fn civil(text: &str) -> Option<Timestamp> {
+    let (text, zone) = match text.strip_suffix('Z') {
+        Some(text) => (text, TimeZone::UTC),
+        None => (text, TimeZone::system()),
+    };
+    Some(text.parse::<DateTime>().ok()?.to_zoned(zone).ok()?.timestamp())
 }
 
 impl Engine {
@@ -125,8 +133,10 @@ mod tests {
     fn moments_are_read_as_docker_reads_them() {
         let at = |text: &str| log_moment(text).unwrap().to_string();
         assert_eq!(at("2026-01-02T03:04:05.5Z"), "2026-01-02T03:04:05.5Z");
-        assert_eq!(at("2026-01-02T03:04:05"), "2026-01-02T03:04:05Z");
-        assert_eq!(at("2026-01-02"), "2026-01-02T00:00:00Z");
+        let here = |text: &str| text.parse::<DateTime>().unwrap().to_zoned(TimeZone::system()).unwrap();
+        assert_eq!(at("2026-01-02T03:04:05"), here("2026-01-02T03:04:05").timestamp().to_string());
+        assert_eq!(at("2026-01-02"), here("2026-01-02").timestamp().to_string());
+        assert_eq!(at("2026-01-02Z"), "2026-01-02T00:00:00Z");
         assert_eq!(at("1136073600.000000001"), "2006-01-01T00:00:00.000000001Z");
         assert_eq!(at("1136073600"), "2006-01-01T00:00:00Z");
         assert!(log_moment("10m").unwrap() < Timestamp::now());
