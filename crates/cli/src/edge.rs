@@ -89,6 +89,11 @@ pub(crate) fn warn(line: &str) {
     print(&format!("warning: {}\n", one_line(line)));
 }
 
+/// What was done, beside standard output.
+pub(crate) fn say(line: &str) {
+    print(&format!("{}\n", one_line(line)));
+}
+
 /// In one write, so that lines of several commands do not mix. Whoever closed standard error is not told.
 fn print(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());

@@ -9,6 +9,7 @@
 //!  request ──▶ ├─ compose  RunRequest + ImageConfig + facts ─▶ Spec   (pure)
 //!              ├─ run      Spec ─▶ container ─▶ exit code
 //!              ├─ container list, inspect, remove, diff
+//!              ├─ copy     files in and out, export
 //!              ├─ prune    what nobody uses
 //!              ├─ health   does it work
 //!              ├─ events   what happens, told to whoever asks
@@ -18,6 +19,7 @@
 mod cleanup;
 pub mod compose;
 pub mod container;
+pub mod copy;
 pub mod doctor;
 mod error;
 pub mod events;

@@ -53,7 +53,8 @@ pub use compression::{Compression, Decoder};
 pub use error::{Error, Kind, Result};
 pub use limits::Limits;
 pub use memory::Memory;
-pub use write::{write_diff, write_tar};
+pub use tar::{Member, Meta, Reader, Segment, Type};
+pub use write::{Entry, Writer, write_diff, write_tar};
 
 use std::collections::BTreeSet;
 use std::io::Read;

@@ -31,7 +31,9 @@ pub fn write_diff(upper: BorrowedFd<'_>, out: impl Write) -> Result<()> {
     Writer::new(out, true).tree(upper)
 }
 
-struct Writer<W> {
+/// A tar stream under way, of ustar headers with PAX records.
+#[derive(Debug)]
+pub struct Writer<W> {
     out: W,
     is_diff: bool,
     buffer: Vec<u8>,
@@ -40,16 +42,28 @@ struct Writer<W> {
 }
 
 /// One header's worth.
-struct Entry<'a> {
-    path: &'a [u8],
-    flag: u8,
-    stat: &'a Stat,
-    link: &'a [u8],
-    size: u64,
-    xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// Its name; a directory's ends with a slash.
+    pub path: &'a [u8],
+    /// ustar's `typeflag`.
+    pub flag: u8,
+    /// Mode, owner, time, device.
+    pub stat: &'a Stat,
+    /// Of links: the target.
+    pub link: &'a [u8],
+    /// Bytes of data that follow.
+    pub size: u64,
+    /// Extended attributes, by name.
+    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl<W: Write> Writer<W> {
+    /// Begins an archive of a plain tree.
+    pub fn plain(out: W) -> Self {
+        Self::new(out, false)
+    }
+
     fn new(out: W, is_diff: bool) -> Self {
         Self { out, is_diff, buffer: vec![0; 128 << 10], links: HashMap::new() }
     }
@@ -67,7 +81,14 @@ impl<W: Write> Writer<W> {
             xattrs: xattrs(&root, b"")?,
         })?;
         self.children(&root, b"")?;
-        // Two zero blocks end an archive.
+        self.end()
+    }
+
+    /// Ends it, with two zero blocks.
+    ///
+    /// # Errors
+    /// When the output does not take it.
+    pub fn end(mut self) -> Result<()> {
         self.put(&[0; 2 * BLOCK])?;
         self.out.flush().map_err(failed)
     }
@@ -141,7 +162,10 @@ impl<W: Write> Writer<W> {
     }
 
     /// Exactly `size` bytes: a file that shrinks meanwhile is filled up with zeros, as by GNU tar.
-    fn data(&mut self, fd: &OwnedFd, size: u64, whole: &[u8]) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the output does not take it.
+    pub fn data(&mut self, fd: &OwnedFd, size: u64, whole: &[u8]) -> Result<()> {
         let mut left = size;
         while left > 0 {
             let want = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -175,7 +199,11 @@ impl<W: Write> Writer<W> {
         self.entry(&Entry { path: whole, flag, stat, link: &link, size: 0, xattrs })
     }
 
-    fn entry(&mut self, entry: &Entry<'_>) -> Result<()> {
+    /// A member's headers.
+    ///
+    /// # Errors
+    /// When the output does not take them.
+    pub fn entry(&mut self, entry: &Entry<'_>) -> Result<()> {
         let records = records(entry);
         if !records.is_empty() {
             let size = records.len() as u64;

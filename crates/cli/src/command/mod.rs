@@ -3,10 +3,12 @@
 mod change;
 mod complete;
 mod container;
+mod cp;
 mod df;
 mod doctor;
 mod events;
 mod explain;
+mod export;
 mod image;
 mod info;
 mod life;
@@ -58,6 +60,8 @@ const COMMANDS: &[Command] = &[
     Command { names: &["port", "container port"], syntax: &look::PORT, act: look::port },
     Command { names: &["ps", "container ls", "container list", "container ps"], syntax: &ps::LIST, act: ps::list },
     Command { names: &["rm", "container rm", "container remove"], syntax: &container::REMOVE, act: container::remove },
+    Command { names: &["cp", "container cp"], syntax: &cp::SYNTAX, act: cp::copy },
+    Command { names: &["export", "container export"], syntax: &export::SYNTAX, act: export::export },
     Command { names: &["diff", "container diff"], syntax: &container::DIFF, act: container::diff },
     Command { names: &["inspect"], syntax: &container::INSPECT_ANY, act: container::inspect_any },
     Command { names: &["container inspect"], syntax: &container::INSPECT, act: container::inspect },
@@ -87,8 +91,8 @@ const GROUPS: [&str; 3] = ["container", "image", "system"];
 
 #[rustfmt::skip]
 /// Commands of docker's, alone or after a group's name, that come with later capabilities.
-const LATER: [&str; 25] = [
-    "build", "builder", "buildx", "commit", "compose", "config", "context", "cp", "export", "login", "logout", "manifest", "network", "node", "plugin", "pull", "push", "save", "search", "secret", "service", "stack", "swarm", "trust", "volume",
+const LATER: [&str; 23] = [
+    "build", "builder", "buildx", "commit", "compose", "config", "context", "login", "logout", "manifest", "network", "node", "plugin", "pull", "push", "save", "search", "secret", "service", "stack", "swarm", "trust", "volume",
 ];
 
 /// What was typed of a command's name: a word, or two after a group's.

@@ -21,6 +21,7 @@ Containers:
   hull inspect              everything about a container or an image, as JSON
   hull rename, update       another name, other limits
   hull explain              what isolates it, and what does not
+  hull cp, export           files in and out; all of them as a tar stream
   hull diff                 what a container changed in its files
   hull rm                   remove containers
   hull container prune      remove all containers that have ended

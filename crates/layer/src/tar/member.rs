@@ -8,28 +8,43 @@ use crate::error::{Result, corrupt, limit, unsupported};
 
 /// What a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Type {
+pub enum Type {
+    /// A regular file.
     #[default]
     File,
+    /// One more name of an earlier member.
     HardLink,
+    /// A symbolic link.
     Symlink,
+    /// A character device.
     CharDevice,
+    /// A block device.
     BlockDevice,
+    /// A fifo.
     Fifo,
+    /// A directory.
     Directory,
 }
 
 /// A member's metadata. `stored` bytes of data follow in the stream; a sparse file's `size` is larger.
 #[derive(Debug, Default)]
-pub(crate) struct Member {
-    pub(crate) kind: Type,
-    pub(crate) path: Vec<u8>,
-    pub(crate) link: Vec<u8>,
-    pub(crate) meta: Meta,
-    pub(crate) device: (u32, u32),
-    pub(crate) stored: u64,
-    pub(crate) size: u64,
-    pub(crate) sparse: Option<Vec<Segment>>,
+pub struct Member {
+    /// What it is.
+    pub kind: Type,
+    /// As the archive has it: it may be absolute, and have `..` in it.
+    pub path: Vec<u8>,
+    /// Of links: the target.
+    pub link: Vec<u8>,
+    /// What every kind has.
+    pub meta: Meta,
+    /// Of devices: major and minor.
+    pub device: (u32, u32),
+    /// Bytes of data in the stream.
+    pub stored: u64,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Of sparse files: where the data goes; it is sound.
+    pub sparse: Option<Vec<Segment>>,
     /// PAX sparse format 1.0: the map is yet to be read from the data.
     pub(super) sparse_in_data: bool,
     pending: Sparse,
@@ -37,14 +52,17 @@ pub(crate) struct Member {
 
 /// What every kind of file has: owner, permissions, time, extended attributes.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Meta {
+pub struct Meta {
     /// Permission bits with set-id and sticky.
-    pub(crate) mode: u32,
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
     /// Seconds since 1970 and nanoseconds.
-    pub(crate) mtime: (i64, u32),
-    pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub mtime: (i64, u32),
+    /// Extended attributes, by name.
+    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// PAX sparse records as they come.

@@ -11,17 +11,18 @@ pub(crate) mod member;
 pub(crate) mod pax;
 pub(crate) mod sparse;
 
-pub(crate) use member::{Member, Type};
+pub use member::{Member, Meta, Type};
+pub use sparse::Segment;
 
 use crate::Limits;
 use crate::error::{Result, corrupt, limit, stream, unsupported};
 use header::{BLOCK, Header};
 use pax::Records;
-use sparse::Segment;
 use std::io::{self, BufRead};
 
 /// A tar stream, member by member.
-pub(crate) struct Reader<'a, R> {
+#[derive(Debug)]
+pub struct Reader<'a, R> {
     input: R,
     limits: &'a Limits,
     /// Of the member under way: stored bytes not yet consumed, and the padding behind them.
@@ -34,18 +35,22 @@ pub(crate) struct Reader<'a, R> {
 }
 
 impl<'a, R: BufRead> Reader<'a, R> {
-    pub(crate) fn new(input: R, limits: &'a Limits) -> Self {
+    /// Begins at the stream's first member.
+    pub fn new(input: R, limits: &'a Limits) -> Self {
         let (globals, records) = (Records::default(), Records::default());
         Self { input, limits, left: 0, padding: 0, headers: 0, globals, records, last: Vec::new() }
     }
 
     /// The stream behind the archive's end.
-    pub(crate) fn into_inner(self) -> R {
+    pub fn into_inner(self) -> R {
         self.input
     }
 
     /// Reads the next member's headers; `false` at the archive's end.
-    pub(crate) fn next(&mut self, member: &mut Member) -> Result<bool> {
+    ///
+    /// # Errors
+    /// When the stream is no archive, breaks one of the limits, or cannot be read.
+    pub fn next(&mut self, member: &mut Member) -> Result<bool> {
         self.skip()?;
         member.clear();
         self.records.clear();
@@ -71,7 +76,10 @@ impl<'a, R: BufRead> Reader<'a, R> {
     }
 
     /// The next piece of the member's stored data; empty at its end.
-    pub(crate) fn data(&mut self) -> Result<&[u8]> {
+    ///
+    /// # Errors
+    /// When the stream ends before, or cannot be read.
+    pub fn data(&mut self) -> Result<&[u8]> {
         if self.left == 0 {
             return Ok(&[]);
         }
@@ -83,7 +91,7 @@ impl<'a, R: BufRead> Reader<'a, R> {
     }
 
     /// Says how much of [`data`](Self::data) is done with.
-    pub(crate) fn consume(&mut self, n: usize) {
+    pub fn consume(&mut self, n: usize) {
         self.input.consume(n);
         self.left -= n as u64;
     }

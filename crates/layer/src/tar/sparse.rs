@@ -5,11 +5,11 @@ use super::pax::decimal;
 
 /// A run of data in a sparse file; the rest is holes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Segment {
+pub struct Segment {
     /// Bytes from the file's start.
-    pub(crate) offset: u64,
+    pub offset: u64,
     /// Bytes.
-    pub(crate) len: u64,
+    pub len: u64,
 }
 
 /// Segments of an old GNU header or extension block: pairs of 12-byte numbers, ended by an empty one.
