@@ -32,7 +32,8 @@ pub(super) const LIST: Syntax = Syntax {
     stops: false,
 };
 
-const FILTERS: &str = "id, name, label, status, exited, ancestor, before, since, network, volume, health";
+const FILTERS: &str =
+    "id, name, label, status, exited, ancestor, before, since, network, volume, health, is-task";
 
 const STATES: [&str; 7] = ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
 
@@ -116,6 +117,7 @@ fn filter(key: String, value: String) -> Result<Filter, Mistake> {
         "status" => !STATES.contains(&value.as_str()),
         "exited" => value.parse::<i32>().is_err(),
         "health" => !["none", "starting", "healthy", "unhealthy"].contains(&value.as_str()),
+        "is-task" => !["true", "false", "1", "0"].contains(&value.as_str()),
         _ => false,
     };
     if is_wrong {
@@ -156,6 +158,8 @@ impl Filter {
             "since" => self.moment.is_some_and(|moment| record.created > moment),
             "network" => network(&details_of(record)) == value,
             "volume" => has_mount(one, value),
+            // Tasks are a swarm's; none is here.
+            "is-task" => matches!(value, "false" | "0"),
             "health" => engine.health_of(one).map_or("none", Status::name) == value,
             _ => self.descends(one),
         }
@@ -278,10 +282,17 @@ mod tests {
     #[test]
     fn filters_are_known_and_their_values_too() {
         let is_known = |(key, value): (&str, &str)| filter(key.into(), value.into()).is_ok();
-        let known =
-            [("status", "exited"), ("exited", "0"), ("name", "x"), ("label", "a=b"), ("volume", "/x")];
+        let known = [
+            ("status", "exited"),
+            ("exited", "0"),
+            ("name", "x"),
+            ("label", "a=b"),
+            ("volume", "/x"),
+            ("is-task", "false"),
+        ];
         assert!(known.into_iter().all(is_known));
-        let others = [("", ""), ("status", "gone"), ("exited", "x"), ("size", "1"), ("health", "x")];
+        let others =
+            [("", ""), ("status", "gone"), ("exited", "x"), ("size", "1"), ("health", "x"), ("is-task", "x")];
         assert!(!others.into_iter().any(is_known));
     }
 }
