@@ -47,7 +47,7 @@ pub(super) fn group(bench: &Bench) -> Result<String, String> {
 
 /// What writes so many lines, as a word of the shell.
 fn script(lines: usize) -> String {
-    format!("'yes {} | head -n {lines}'", "x".repeat(63))
+    format!("'busybox yes {} | head -n {lines}'", "x".repeat(63))
 }
 
 impl Keeper {
