@@ -220,15 +220,19 @@ pub(super) const WAIT: Syntax = Syntax {
     name: "wait",
     rest: "CONTAINER [CONTAINER…]",
     about: "Wait until containers have ended, and show their exit codes.",
-    flags: &[],
-    examples: &["hull wait web"],
+    flags: &[value("condition", "CONDITION", "not-running (default), next-exit, removed")],
+    examples: &["hull wait web", "hull wait --condition removed web"],
     words: (1, usize::MAX),
     stops: false,
 };
 
 pub(super) fn wait(typed: &Typed, caller: &Caller) -> Done {
-    let engine = caller.engine()?;
-    at_once(&typed.words, |name| engine.wait(name).map_err(Failure::from), |_, code| line(&code.to_string()))
+    let (engine, condition) = (caller.engine()?, typed.parsed("condition", str::parse)?.unwrap_or_default());
+    at_once(
+        &typed.words,
+        |name| engine.wait(name, condition).map_err(Failure::from),
+        |_, code| line(&code.to_string()),
+    )
 }
 
 pub(super) const PAUSE: Syntax = Syntax {

@@ -25,6 +25,7 @@ mod pulse;
 mod reading;
 mod restart;
 mod stop;
+mod wait;
 mod wire;
 
 pub use attach::{Attaching, Parted};
@@ -32,6 +33,7 @@ pub use exec::ExecRequest;
 pub use logs::{Entry, Stream as LogStream};
 pub use reading::{LogRequest, log_moment};
 pub use stop::StopRequest;
+pub use wait::Condition;
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};

@@ -1,6 +1,5 @@
-//! To end, freeze, wait for and rename containers.
+//! To end and freeze containers.
 
-use super::attach::{Attaching, Line, Parted};
 use super::check_awake;
 use super::notes::{Notes, run_of};
 use super::wire::{self, Tag};
@@ -157,44 +156,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Waits for a container's end; its exit code.
-    pub fn wait(&self, text: &str) -> Result<i32> {
-        let (container, state) = self.container(text)?;
-        match state {
-            State::Running(_) => self.await_end(&container),
-            _ => code_of(&container, &state),
-        }
-    }
-
-    fn await_end(&self, container: &Container) -> Result<i32> {
-        let mut started = None;
-        while let Some(running) = self.store.slot_of(&container.record.id).map_err(from_store)? {
-            if *started.get_or_insert(running.started) != running.started {
-                // Its policy, or somebody, started it again: that was its end.
-                break;
-            }
-            let line = wire::knock(container.dir()).ok();
-            let line = line.and_then(|socket| Line::greet(socket, &Attaching::silent()).ok());
-            if let Some(Parted::Ended(code)) = line.and_then(|line| line.last_word()) {
-                return Ok(code);
-            }
-            // In the foreground of another command, at its end just now, or its monitor was killed.
-            if let Some(life) = Living::of(&running)? {
-                life.ends_within(None)?;
-            }
-            self.bury()?;
-        }
-        self.code_of(container)
-    }
-
-    /// Of one that has ended.
-    pub(super) fn code_of(&self, container: &Container) -> Result<i32> {
-        let exit = container.exit().map_err(from_store)?;
-        exit.map(|exit| exit.code).or_err(Kind::NotFound, || {
-            format!("container `{}` was removed before its exit code could be read", container.record.name)
-        })
-    }
-
     /// Freezes all its processes.
     pub fn pause(&self, text: &str) -> Result<()> {
         let (container, running) = self.running_one(text)?;
@@ -262,7 +223,7 @@ impl Engine {
 }
 
 /// A container's processes, by descriptors.
-struct Living {
+pub(super) struct Living {
     /// None where it has ended, and the monitor is not through with it yet.
     first: Option<OwnedFd>,
     monitor: OwnedFd,
@@ -272,7 +233,7 @@ struct Living {
 
 impl Living {
     /// None where the monitor is gone already.
-    fn of(running: &Running) -> Result<Option<Self>> {
+    pub(super) fn of(running: &Running) -> Result<Option<Self>> {
         // The monitor first: while it lives, the pid of its child is nobody else's.
         let Some(monitor) = open(running.monitor)? else { return Ok(None) };
         let notes = Notes::of(running);
@@ -295,7 +256,7 @@ impl Living {
     }
 
     /// Waits until the monitor is through with it, or gone; for ever where no time is given.
-    fn ends_within(&self, time: Option<Duration>) -> Result<bool> {
+    pub(super) fn ends_within(&self, time: Option<Duration>) -> Result<bool> {
         let timeout = time.map(timespec);
         loop {
             match poll(&mut [PollFd::new(&self.monitor, PollFlags::IN)], timeout.as_ref()) {
@@ -317,18 +278,6 @@ fn open(pid: i32) -> Result<Option<OwnedFd>> {
     }
 }
 
-impl Line {
-    /// Listens for nothing but the end.
-    fn last_word(&self) -> Option<Parted> {
-        loop {
-            let packet = wire::hear(&self.socket).ok()??;
-            if packet.tag == Tag::Ended {
-                return packet.payload.first_chunk().map(|code| Parted::Ended(i32::from_le_bytes(*code)));
-            }
-        }
-    }
-}
-
 /// The container's, or its image's.
 fn own_way(container: &Container) -> Result<StopRequest> {
     let name = &container.record.name;
@@ -339,18 +288,6 @@ fn own_way(container: &Container) -> Result<StopRequest> {
         signal: signal.and_then(|signal| request::signal(&signal).ok()),
         timeout: request.process.stop_timeout.or(config.stop_timeout),
     })
-}
-
-fn code_of(container: &Container, state: &State) -> Result<i32> {
-    match state {
-        State::Exited(exit) => Ok(exit.code),
-        // docker waits for a start; nobody would know how long.
-        State::Created => Ok(0),
-        _ => Err(Error::new(
-            Kind::Failed,
-            format!("container `{}` ended unseen: its exit code is not known", container.record.name),
-        )),
-    }
 }
 
 fn not_running(container: &Container) -> Error {

@@ -9,7 +9,7 @@ use store::Summary;
 
 /// Words of flags that take one of a few.
 #[rustfmt::skip]
-const CHOICES: [(&str, &[&str]); 14] = [
+const CHOICES: [(&str, &[&str]); 15] = [
     ("attach", &["stdin", "stdout", "stderr"]),
     ("cgroupns", &["private", "host"]),
     ("ipc", &["private", "shareable", "none", "host", "container:"]),
@@ -18,6 +18,7 @@ const CHOICES: [(&str, &[&str]); 14] = [
     ("pid", &["private", "host", "container:"]),
     ("pull", &["missing", "never", "always"]),
     ("restart", &["no", "on-failure", "always", "unless-stopped"]),
+    ("condition", &["not-running", "next-exit", "removed"]),
     ("security-opt", &["no-new-privileges", "seccomp=unconfined", "apparmor=", "label=", "systempaths=unconfined", "writable-cgroups", "mask=", "unmask=ALL"]),
     ("signal", SIGNALS),
     ("stop-signal", SIGNALS),
