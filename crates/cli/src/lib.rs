@@ -21,6 +21,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// Where everything is kept, unless it is moved.
+const ROOT: &str = "/var/lib/hull";
+
 /// Who called, and from where.
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -38,7 +41,7 @@ impl Caller {
                 let root = std::path::absolute(&root).unwrap_or(root);
                 Self { run: root.join("run"), root }
             }
-            None => Self { root: "/var/lib/hull".into(), run: "/run/hull".into() },
+            None => Self { root: ROOT.into(), run: "/run/hull".into() },
         }
     }
 
@@ -55,7 +58,17 @@ impl Caller {
         Ok(Engine::look(&self.root, &self.run)?.with_notices(edge::warn))
     }
 
-    fn check_root(&self) -> Result<(), edge::Failure> {
+    /// Where everything is kept,
+    pub(crate) fn kept(&self) -> &Path {
+        &self.root
+    }
+
+    /// and the same where it was moved.
+    pub(crate) fn moved(&self) -> Option<PathBuf> {
+        (self.root != Path::new(ROOT)).then(|| self.root.clone())
+    }
+
+    pub(crate) fn check_root(&self) -> Result<(), edge::Failure> {
         if rustix::process::geteuid().is_root() {
             return Ok(());
         }

@@ -49,7 +49,10 @@ impl Engine {
         dead.reverse();
         let mut settled = true;
         while let Some(slot) = dead.pop() {
-            let left = slot.running.as_ref().map_or(Ok(None), Left::of)?;
+            // Processes of another boot are none of this one's.
+            let boot = self.store.boot_id().map_err(from_store)?;
+            let running = slot.running.as_ref().filter(|running| running.boot == boot);
+            let left = running.map_or(Ok(None), Left::of)?;
             let adopted = match left {
                 // A copy of this process would have one thread, and the others' locks.
                 Some(_) if sys::process::threads() > 1 => return Ok(true),

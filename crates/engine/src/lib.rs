@@ -11,11 +11,13 @@
 //!              ├─ container list, inspect, remove, diff
 //!              ├─ copy     files in and out, export
 //!              ├─ prune    what nobody uses
+//!              ├─ boot     what is started with the host; unit: by systemd
 //!              ├─ health   does it work
 //!              ├─ events   what happens, told to whoever asks
 //!              └─ system   info, df, check; doctor, explain
 //! ```
 
+mod boot;
 mod cleanup;
 pub mod compose;
 pub mod container;
@@ -40,6 +42,7 @@ pub mod run;
 pub mod stats;
 pub mod system;
 pub mod top;
+pub mod unit;
 pub mod update;
 
 pub use error::{Error, Kind, Result};

@@ -35,10 +35,21 @@ impl Engine {
         if update.restart.is_some() {
             // One that waits to be started again may not be to.
             self.bid_look(&container);
+            self.keeps_up(&container)?;
         }
         warnings.iter().for_each(|warning| warn(warning));
         self.report(self.event_of(&container, "update"));
         Ok(())
+    }
+
+    /// From now on the host's end is not that of a container that runs.
+    fn keeps_up(&self, container: &Container) -> Result<()> {
+        match self.store.state(container).map_err(from_store)? {
+            State::Running(running) if running.pid.is_some() => {
+                container.set_begun(running.started).map_err(from_store)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes limits into the groups of a container that runs. It is asked now whether it does: its record is locked.

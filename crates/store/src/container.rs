@@ -166,6 +166,18 @@ impl Container {
         fsync(&self.dir).at(what)
     }
 
+    /// When the last of its lives began that a restart policy was to keep up.
+    pub fn begun(&self) -> Result<Option<Timestamp>> {
+        disk::read_record(&self.dir, BEGUN)
+    }
+
+    /// Says that one began, flushed: kept over the host's end.
+    pub fn set_begun(&self, moment: Timestamp) -> Result<()> {
+        let what = || format!("note that container `{}` has begun", self.record.name);
+        disk::overwrite(self.dir.as_fd(), BEGUN, &disk::to_json(&moment)?, true).at(what)?;
+        fsync(&self.dir).at(what)
+    }
+
     /// Holds it; an error of kind `InUse` where another process does. Only who holds a directory
     /// moves it: one that is held and still has its name among the containers stays what it is.
     pub fn hold(self) -> Result<Held> {
@@ -265,6 +277,9 @@ impl Store {
 
 /// The name of an empty file: the container was ended by hand.
 const STOPPED: &str = "stopped";
+
+/// The name of a file with a time.
+const BEGUN: &str = "begun";
 
 /// Writes everything a container's directory needs but `upper` and `work`.
 fn fill(dir: BorrowedFd<'_>, record: &Record, etc: &EtcFiles) -> Result<()> {

@@ -17,6 +17,7 @@
 //! ├── containers/KEY/            KEY = the first 32 digits of the container's id
 //! │   ├── container.json         Record, written before the directory appears; changed as a whole
 //! │   ├── exit.json              Exit, once it has ended (kept containers only)
+//! │   ├── begun  stopped         of those with a restart policy: when its last life began; it was ended by hand
 //! │   ├── upper/  work/          of its overlay
 //! │   └── hostname hosts resolv.conf
 //! ├── names/NAME → ../containers/KEY

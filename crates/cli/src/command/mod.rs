@@ -1,5 +1,6 @@
 //! One file for each group of commands: its syntax, and what it does.
 
+mod boot;
 mod change;
 mod complete;
 mod container;
@@ -80,6 +81,8 @@ const COMMANDS: &[Command] = &[
     Command { names: &["system df"], syntax: &df::SYNTAX, act: df::df },
     Command { names: &["system prune"], syntax: &system::PRUNE, act: system::prune },
     Command { names: &["system check"], syntax: &system::CHECK, act: system::check },
+    Command { names: &["system boot"], syntax: &boot::BOOT, act: boot::boot },
+    Command { names: &["system install"], syntax: &boot::INSTALL, act: boot::install },
     Command { names: &["system man"], syntax: &man::SYNTAX, act: man::man },
     Command { names: &["events", "system events"], syntax: &events::SYNTAX, act: events::events },
     Command { names: &["completion"], syntax: &complete::SYNTAX, act: complete::completion },

@@ -69,7 +69,8 @@ pub(super) fn live_on(mut owned: Owned<'_>, request: RunRequest, left: Left, wor
         Left::Alive { pid, first, streams, keeper } => {
             let running = Running::adopt(pid, first, cgroup);
             let check = check_of(&owned, &request);
-            let attended = Attended { running, streams, keeper, log, check };
+            let is_kept_up = !request.restart.is_no();
+            let attended = Attended { running, streams, keeper, log, check, is_kept_up };
             let mut monitor = Monitor::new(door, Vec::new(), false, attended, word);
             monitor.goes_on(&mut owned);
             Life::new(monitor, request, None).go_on(owned);
@@ -119,7 +120,8 @@ fn bear<'a>(
     let Ends { input, output, error, .. } = ends;
     let streams = Streams { input, output, error, master: None };
     let check = check_of(&ready.owned, request);
-    Ok((ready.owned, Attended { running, streams, keeper: None, log, check }))
+    let is_kept_up = !request.restart.is_no();
+    Ok((ready.owned, Attended { running, streams, keeper: None, log, check, is_kept_up }))
 }
 
 fn check_of(owned: &Owned<'_>, request: &RunRequest) -> Option<Check> {

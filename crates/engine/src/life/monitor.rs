@@ -43,6 +43,7 @@ pub(crate) struct Monitor {
     input_once: bool,
     memory: Option<OomNotice>,
     check: Option<Check>,
+    is_kept_up: bool,
     pulse: Option<Pulse>,
     word: Option<Word>,
     /// Why the program never ran.
@@ -85,6 +86,8 @@ pub(crate) struct Attended {
     pub(crate) keeper: Option<Kept>,
     pub(crate) log: Log,
     pub(crate) check: Option<Check>,
+    /// It has a restart policy.
+    pub(crate) is_kept_up: bool,
 }
 
 impl Monitor {
@@ -95,9 +98,19 @@ impl Monitor {
         first: Attended,
         word: Word,
     ) -> Self {
-        let Attended { running, streams, keeper, log, check } = first;
+        let Attended { running, streams, keeper, log, check, is_kept_up } = first;
         let (running, log) = (Some(running), Some(log));
-        Self { guests, log, input_once, running, streams, keeper, check, ..Self::resting(door, word) }
+        Self {
+            guests,
+            log,
+            input_once,
+            running,
+            streams,
+            keeper,
+            check,
+            is_kept_up,
+            ..Self::resting(door, word)
+        }
     }
 
     /// One that begins between two lives.
@@ -113,6 +126,7 @@ impl Monitor {
             input_once: false,
             memory: None,
             check: None,
+            is_kept_up: false,
             pulse: None,
             word: Some(word),
             failure: None,
@@ -123,9 +137,9 @@ impl Monitor {
 
     /// Takes on the next life.
     pub(crate) fn take_on(&mut self, next: Attended) {
-        let Attended { running, streams, keeper, log, check } = next;
+        let Attended { running, streams, keeper, log, check, is_kept_up } = next;
         (self.running, self.streams, self.keeper) = (Some(running), streams, keeper);
-        (self.log, self.check) = (Some(log), check);
+        (self.log, self.check, self.is_kept_up) = (Some(log), check, is_kept_up);
     }
 
     /// Runs until the container has ended and its output is through.
@@ -279,6 +293,7 @@ impl Monitor {
             Event::Ready => self.let_go(owned)?,
             Event::Executed if self.failure.is_none() => {
                 owned.begun();
+                self.remember(owned);
                 self.runs(owned, false);
             }
             // No profile of docker's names a listener, and without one the plan takes none that notifies.
@@ -290,6 +305,15 @@ impl Monitor {
             }
         }
         Ok(())
+    }
+
+    /// Where a policy keeps it up, before anybody is told that it runs. What cannot be written matters only at the next
+    /// boot of the host.
+    fn remember(&self, owned: &mut Owned<'_>) {
+        if self.is_kept_up {
+            let began = owned.running().started;
+            let _ = owned.held().set_begun(began);
+        }
     }
 
     /// From here on the container lives without us, and who comes after us finds it.

@@ -286,7 +286,7 @@ impl<'a> Owned<'a> {
         let exit = Exit {
             code: failure.map_or(exited.status.code(), crate::exit_code),
             oom: exited.oom_killed,
-            started: Some(started),
+            started: failure.is_none().then_some(started),
             finished: jiff::Timestamp::now(),
             error: failure.or(lost).map(ToString::to_string).or_else(|| unseen(&exited)),
             restarts,
