@@ -18,6 +18,7 @@ pub(super) const REMOVE: Syntax = Syntax {
     flags: &[
         switch("force", "End one that runs").or('f'),
         switch("volumes", "Its anonymous volumes, too: it has none yet").or('v'),
+        switch("link", "A link to it, not itself: it has none").or('l'),
     ],
     examples: &["hull rm web", "hull rm -f $(hull ps -aq --filter label=test)"],
     words: (1, usize::MAX),
@@ -27,11 +28,20 @@ pub(super) const REMOVE: Syntax = Syntax {
 pub(super) fn remove(typed: &Typed, caller: &Caller) -> Done {
     let engine = caller.look()?;
     let how = Removal { force: typed.is_on("force") };
+    if typed.is_on("link") {
+        return each(&typed.words, |name| no_link(&engine, name));
+    }
     each(&typed.words, |name| match engine.remove_container(name, how) {
         // As docker: -f of what is not there is done.
         Err(error) if how.force && *error.kind() == engine::Kind::NotFound => told(error),
         other => other.map_err(Failure::from).and_then(|_| line(name)),
     })
+}
+
+/// docker's answer where nothing is linked: the container itself is not removed.
+fn no_link(engine: &Engine, name: &str) -> Result<(), Failure> {
+    engine.container(name)?;
+    Err(Mistake::new("conflict, cannot remove the default link name of the container").into())
 }
 
 pub(super) const DIFF: Syntax = Syntax {

@@ -141,8 +141,9 @@ pub(super) fn exec(typed: &Typed, caller: &Caller) -> Done {
         run::check_terminal(&request.streams, host.input)?;
     }
     match engine.exec(name, &request, host, &mut edge::warn) {
-        Err(error) if matches!(error.kind(), Kind::ProgramNotFound | Kind::ProgramNotExecutable) => {
-            let code = engine::exit_code(&error);
+        // docker's: 126 for all that keeps a process out of a container that runs.
+        Err(error) if *error.kind() != Kind::Conflict => {
+            let code = if engine::exit_code(&error) == 125 { 126 } else { engine::exit_code(&error) };
             edge::tell(&error.into());
             Ok(code)
         }
@@ -169,12 +170,15 @@ pub(super) fn stop(typed: &Typed, caller: &Caller) -> Done {
     at_once(&typed.words, |name| engine.stop(name, how).map_err(Failure::from), |name, ()| line(name))
 }
 
+/// A wrong one is no flag's mistake: docker asks its daemon, and ends with 1.
+fn signal(typed: &Typed) -> Result<Option<i32>, Mistake> {
+    let signal = typed.filled("signal").map(request::signal).transpose();
+    signal.map_err(|error| Mistake::new(error.to_string()))
+}
+
 fn way(typed: &Typed) -> Result<StopRequest, Failure> {
     let long = if typed.last("timeout").is_some() { "timeout" } else { "time" };
-    Ok(StopRequest {
-        signal: typed.parsed_filled("signal", request::signal)?,
-        timeout: typed.parsed(long, integer)?,
-    })
+    Ok(StopRequest { signal: signal(typed)?, timeout: typed.parsed(long, integer)? })
 }
 
 pub(super) const RESTART: Syntax = Syntax {
@@ -212,7 +216,7 @@ pub(super) const KILL: Syntax = Syntax {
 
 pub(super) fn kill(typed: &Typed, caller: &Caller) -> Done {
     let engine = caller.engine()?;
-    let signal = typed.parsed("signal", request::signal)?.unwrap_or(9);
+    let signal = signal(typed)?.unwrap_or(9);
     at_once(&typed.words, |name| engine.kill(name, signal).map_err(Failure::from), |name, ()| line(name))
 }
 

@@ -32,8 +32,8 @@ pub(super) const LIST: Syntax = Syntax {
     stops: false,
 };
 
-const FILTERS: &str =
-    "id, name, label, status, exited, ancestor, before, since, network, volume, health, is-task";
+const FILTERS: &str = "id, name, label, status, exited, ancestor, before, since, network, volume, health, publish, expose, \
+    is-task, isolation";
 
 const STATES: [&str; 7] = ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
 
@@ -118,12 +118,20 @@ fn filter(key: String, value: String) -> Result<Filter, Mistake> {
         "exited" => value.parse::<i32>().is_err(),
         "health" => !["none", "starting", "healthy", "unhealthy"].contains(&value.as_str()),
         "is-task" => !["true", "false", "1", "0"].contains(&value.as_str()),
+        "publish" | "expose" => !is_ports(&value),
         _ => false,
     };
     if is_wrong {
         return Err(Mistake::new(format!("invalid filter '{key}={value}'")));
     }
     Ok(Filter { key, value, moment: None, image: None })
+}
+
+/// docker's `PORT[-PORT][/PROTOCOL]`.
+fn is_ports(text: &str) -> bool {
+    let ports = text.split_once('/').map_or(text, |(ports, _)| ports);
+    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    first.parse::<u16>().is_ok_and(|first| last.parse().is_ok_and(|last| first <= last))
 }
 
 impl Filter {
@@ -160,6 +168,10 @@ impl Filter {
             "volume" => has_mount(one, value),
             // Tasks are a swarm's; none is here.
             "is-task" => matches!(value, "false" | "0"),
+            // No container has ports of the host's, nor are those it exposes kept.
+            "publish" | "expose" => false,
+            // Windows has several.
+            "isolation" => true,
             "health" => engine.health_of(one).map_or("none", Status::name) == value,
             _ => self.descends(one),
         }
@@ -289,10 +301,20 @@ mod tests {
             ("label", "a=b"),
             ("volume", "/x"),
             ("is-task", "false"),
+            ("publish", "80"),
+            ("expose", "8000-8080/tcp"),
         ];
         assert!(known.into_iter().all(is_known));
-        let others =
-            [("", ""), ("status", "gone"), ("exited", "x"), ("size", "1"), ("health", "x"), ("is-task", "x")];
+        let others = [
+            ("", ""),
+            ("status", "gone"),
+            ("exited", "x"),
+            ("size", "1"),
+            ("health", "x"),
+            ("is-task", "x"),
+            ("publish", "x"),
+            ("expose", "90-80"),
+        ];
         assert!(!others.into_iter().any(is_known));
     }
 }

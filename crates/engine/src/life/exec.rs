@@ -153,17 +153,33 @@ fn spec(container: &Container, pid: Pid, exec: &ExecRequest) -> Result<Spec> {
     let mut spec: Spec = parsed(container.record.spec.as_deref(), &container.record.name)?;
     let first = spec.process().clone().unwrap_or_default();
     let process = process(container, first, pid, exec)?;
+    let user = process.user().clone();
     spec.set_process(Some(process));
     if let Some(linux) = spec.linux_mut() {
         if linux.uid_mappings().is_some() {
-            linux.set_uid_mappings(Some(map_of(pid, "uid_map")?));
-            linux.set_gid_mappings(Some(map_of(pid, "gid_map")?));
+            let (uids, gids) = (map_of(pid, "uid_map")?, map_of(pid, "gid_map")?);
+            check_mapped("uid", user.uid(), &uids)?;
+            check_mapped("gid", user.gid(), &gids)?;
+            linux.set_uid_mappings(Some(uids)).set_gid_mappings(Some(gids));
         }
         if exec.privileged {
             linux.set_seccomp(None);
         }
     }
     Ok(spec)
+}
+
+/// The kernel would only say that the argument is invalid.
+fn check_mapped(what: &str, id: u32, map: &[LinuxIdMapping]) -> Result<()> {
+    let has = |one: &LinuxIdMapping| id.checked_sub(one.container_id()).is_some_and(|at| at < one.size());
+    if map.iter().any(has) {
+        return Ok(());
+    }
+    let range = |one: &LinuxIdMapping| {
+        format!("{}-{}", one.container_id(), u64::from(one.container_id()) + u64::from(one.size()) - 1)
+    };
+    let ranges = map.iter().map(range).collect::<Vec<_>>().join(", ");
+    Err(Error::new(Kind::Invalid, format!("{what} {id} is none of the container's: it has {ranges}")))
 }
 
 /// Lines of user_namespaces(7).
