@@ -5,6 +5,7 @@
 mod calls;
 mod contest;
 mod engines;
+mod files;
 mod instructions;
 mod load;
 mod logs;
@@ -36,7 +37,7 @@ const ROUNDS: u64 = 60;
 type Group = fn(&Bench) -> Result<String, String>;
 
 /// Each comes to its end in four minutes.
-const GROUPS: [(&str, Group); 12] = [
+const GROUPS: [(&str, Group); 14] = [
     ("run", start::group),
     ("engines", engines::group),
     ("scale", scale::group),
@@ -49,6 +50,8 @@ const GROUPS: [(&str, Group); 12] = [
     ("oci", oci::group),
     ("logs", logs::group),
     ("stats", stats::group),
+    ("cp", files::copies),
+    ("ps", files::lists),
 ];
 
 /// What all groups need.
