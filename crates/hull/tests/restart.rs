@@ -107,6 +107,10 @@ fn what_is_stopped_stays_stopped_also_while_it_rests() {
     sandbox.ok(&["stop", "rests"]);
     assert!(start.elapsed() < Duration::from_secs(9), "there is nothing to wait for");
     assert_eq!(status(&sandbox, "rests"), "exited");
+    sandbox.ok(&["start", "rests"]);
+    rests_long(&sandbox, "rests");
+    sandbox.ok(&["kill", "rests"]);
+    soon("that, too, ends it", || status(&sandbox, "rests") == "exited");
     // By hand it starts, and its policy holds again.
     sandbox.ok(&["start", "rests"]);
     soon("its policy holds again", || restarts(&sandbox, "rests") >= 1);

@@ -195,6 +195,12 @@ impl Container {
 }
 
 impl Held {
+    /// Forgets of its record what is long, and can be read again ([`Store::record_now`]).
+    pub fn lighten(&mut self) {
+        let record = &mut self.0.record;
+        (record.spec, record.request, record.details) = (None, None, None);
+    }
+
     /// Writes the files of its /etc anew, for another start.
     pub fn refresh(&self, etc: &EtcFiles) -> Result<()> {
         let all = [("hostname", &etc.hostname), ("hosts", &etc.hosts), ("resolv.conf", &etc.resolv_conf)];

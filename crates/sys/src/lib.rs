@@ -13,6 +13,7 @@ pub mod file;
 pub mod keep;
 pub mod landlock;
 pub mod link;
+pub mod memory;
 pub mod mount;
 pub mod netlink;
 pub mod proc;

@@ -23,7 +23,7 @@ cargo xtask COMMAND
                       benchmarks beside their peers, into bench/RESULTS.md
   fuzz [TARGET…] [--seconds N]
                       what parses a stranger's bytes, with any bytes
-  vm-test [v2|v1|systemd|runtime|engines] [6.12|6.1]
+  vm-test [v2|v1|systemd|runtime|life|engines] [6.12|6.1]
                       hull in emulated machines, all that fit
 ";
 

@@ -102,7 +102,10 @@ impl Engine {
         if now.and_then(|now| now.pid) != running.pid {
             return Err(gone());
         }
-        let plan = Plan::new(&spec(container, pid, exec)?).map_err(from_runtime)?;
+        let lives = || sys::proc::stat(pid.as_raw_nonzero().get()).is_ok_and(|stat| stat.lives);
+        // It may end while it is looked at.
+        let spec = spec(container, pid, exec).map_err(|error| if lives() { error } else { gone() })?;
+        let plan = Plan::new(&spec).map_err(from_runtime)?;
         Ok((plan, target, group))
     }
 }

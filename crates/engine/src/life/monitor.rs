@@ -338,6 +338,9 @@ impl Monitor {
         self.memory = group.and_then(|group| group.oom_notice().ok());
         let pid = self.running.as_ref().map_or(0, |running| running.pid().as_raw_nonzero().get());
         self.word.take().into_iter().for_each(|word| word.runs(pid));
+        // To start it took more than to watch it does.
+        owned.lighten();
+        sys::memory::give_back();
     }
 
     fn look_at_memory(&mut self, owned: &mut Owned<'_>) {

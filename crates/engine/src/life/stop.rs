@@ -1,7 +1,7 @@
 //! To end and freeze containers.
 
 use super::check_awake;
-use super::notes::{Notes, run_of};
+use super::notes::{Notes, Restarts, run_of};
 use super::wire::{self, Tag};
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
@@ -51,9 +51,14 @@ impl Engine {
 
     /// Sends a signal to a container's first process.
     pub fn kill(&self, text: &str, signal: i32) -> Result<()> {
-        let (container, running) = self.running_one(text)?;
+        let (container, state) = self.container(text)?;
+        let State::Running(running) = state else { return Err(not_running(&container)) };
         let is_kill = signal == Signal::KILL.as_raw();
         self.may_end(&container, signal)?;
+        // What waits to be started again has nobody to hear of it but its monitor.
+        if Restarts::of(&running).rest.is_some() {
+            return Ok(());
+        }
         let life = Living::of(&running)?.ok_or_else(|| not_running(&container))?;
         // As docker: who reads the list next sees it gone.
         match is_kill {

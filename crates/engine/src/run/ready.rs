@@ -215,6 +215,11 @@ impl<'a> Owned<'a> {
         changed
     }
 
+    /// Forgets what only a start needs.
+    pub(crate) fn lighten(&mut self) {
+        self.made.held.iter_mut().for_each(Held::lighten);
+    }
+
     /// Its control group.
     pub(crate) fn group(&mut self) -> Result<Option<cgroup::Cgroup>> {
         let engine = self.engine;

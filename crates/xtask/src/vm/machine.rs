@@ -19,6 +19,8 @@ pub(super) enum System {
     Systemd,
     /// The same with hull's tests of the runtime.
     Runtime,
+    /// Debian as well, with the tests of what containers do from their start to their end.
+    Life,
     /// The same with engines, and hull's tests of those.
     Engines,
     /// Debian without systemd, on a processor whose clock counts instructions.
@@ -32,6 +34,7 @@ impl System {
             Self::V1 => "v1",
             Self::Systemd => "systemd",
             Self::Runtime => "runtime",
+            Self::Life => "life",
             Self::Engines => "engines",
             Self::Count => "count",
         }
@@ -40,7 +43,7 @@ impl System {
     /// Seconds until a machine counts as hung. On a quiet one a minute is plenty for the checks.
     fn patience(self) -> u32 {
         match self {
-            Self::Runtime | Self::Engines => 2400,
+            Self::Runtime | Self::Life | Self::Engines => 2400,
             _ => 600,
         }
     }
@@ -49,6 +52,9 @@ impl System {
     pub(super) fn tests(self) -> &'static [&'static str] {
         match self {
             Self::Runtime => &["attacks", "oci"],
+            Self::Life => {
+                &["adopt", "change", "events", "health", "life", "limits", "logs", "restart", "stats"]
+            }
             Self::Engines => &["engines"],
             _ => &[],
         }
@@ -106,7 +112,7 @@ impl Machine<'_> {
     /// Tests of the runtime stop it at steps that a release has not.
     fn hull(&self) -> PathBuf {
         match &self.tests {
-            Some(tests) if self.system == System::Runtime => tests.hull.clone(),
+            Some(tests) if matches!(self.system, System::Runtime | System::Life) => tests.hull.clone(),
             _ => release_hull(),
         }
     }

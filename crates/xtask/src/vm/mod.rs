@@ -27,17 +27,18 @@ const PACKAGES: [(&str, &str); 6] = [
 ];
 
 /// Every machine: what is above the kernel, and Debian's kernel.
-const MATRIX: [(System, &str); 7] = [
+const MATRIX: [(System, &str); 8] = [
     (System::V2, "6.12"),
     (System::V2, "6.1"),
     (System::V1, "6.1"),
     (System::Systemd, "6.12"),
     (System::Systemd, "6.1"),
     (System::Runtime, "6.12"),
+    (System::Life, "6.12"),
     (System::Engines, "6.12"),
 ];
 
-/// `vm-test [v2|v1|systemd|runtime|engines] [6.12|6.1]`: all machines that fit the words.
+/// `vm-test [v2|v1|systemd|runtime|life|engines] [6.12|6.1]`: all machines that fit the words.
 pub(crate) fn run(args: &[String]) -> Done {
     packages::install(&PACKAGES)?;
     build_hull()?;
@@ -45,7 +46,9 @@ pub(crate) fn run(args: &[String]) -> Done {
         |(system, version): &&(System, &str)| args.iter().all(|arg| arg == system.name() || arg == version);
     let wanted: Vec<_> = MATRIX.iter().filter(fits).collect();
     if wanted.is_empty() {
-        return Err("vm-test [v2|v1|systemd|runtime|engines] [6.12|6.1]: there is no such machine".into());
+        return Err(
+            "vm-test [v2|v1|systemd|runtime|life|engines] [6.12|6.1]: there is no such machine".into()
+        );
     }
     let failures: Vec<_> = wanted
         .into_iter()
@@ -62,7 +65,7 @@ fn test(system: System, version: &str) -> Done {
     let kernel = kernel::kernel(&dir, version)?;
     let disk = match system {
         System::Systemd | System::Count => debian::disk(&dir, &[])?,
-        System::Runtime | System::Engines => debian::disk(&dir, &tools())?,
+        System::Runtime | System::Life | System::Engines => debian::disk(&dir, &tools())?,
         System::V1 | System::V2 => empty_disk(&dir)?,
     };
     let many = many_layers(&dir)?;
