@@ -184,7 +184,7 @@ fn the_keeper_is_killed_as_well() {
         .collect();
     assert!(family.contains(&pid) && family.len() == 2, "{family:?}");
     for one in [monitor].into_iter().chain(family) {
-        kill_process(Pid::from_raw(one).unwrap(), Signal::KILL).unwrap();
+        kill(one);
     }
     soon("it is seen to have ended", || sandbox.ok(&["ps", "-q"]).is_empty());
     assert_eq!(inspect(&sandbox, "lost", "{{.State.ExitCode}}"), "255");

@@ -20,11 +20,12 @@ pub struct Terminal {
 impl Terminal {
     /// Starts a command on a new terminal of 80 by 24.
     pub fn start(mut command: Command) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("open a terminal");
+        // No child has it: with the last of them that goes the terminal hangs up.
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let master = openpt(flags).expect("open a terminal");
         grantpt(&master).expect("grant");
         unlockpt(&master).expect("unlock");
-        let slave =
-            ioctl_tiocgptpeer(&master, OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("open its other end");
+        let slave = ioctl_tiocgptpeer(&master, flags).expect("open its other end");
         let end = || Stdio::from(slave.try_clone().expect("clone"));
         command.stdin(end()).stdout(end()).stderr(end());
         let terminal = Self { child: command.spawn().expect("start"), master, seen: String::new() };
@@ -82,5 +83,13 @@ impl Terminal {
             Ok(length) => self.seen.push_str(&String::from_utf8_lossy(&buffer[..length])),
             Err(_) => std::thread::sleep(Duration::from_millis(20)),
         }
+    }
+}
+
+impl Drop for Terminal {
+    /// Of a test that failed, or a program that only its user ends.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -5,7 +5,7 @@ mount -t proc none /proc; mount -t devtmpfs none /dev
 for module in /modules/*.ko; do insmod $module 2>/dev/null; done
 mode=$(sed -n 's/.*hull=\([^ ]*\).*/\1/p' /proc/cmdline)
 case $mode in
-systemd | runtime | engines | count)
+systemd | runtime | life | engines | count)
     mount -t ext4 /dev/vda /new
     cp /bin/hull /new/usr/local/bin/; ln -s hull /new/usr/local/bin/hull-runtime
     cp /checks.sh /systemd.sh /count.sh /many.tar /new/
