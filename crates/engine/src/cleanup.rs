@@ -8,11 +8,13 @@ use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
 use crate::events::Event;
 use crate::life::{Adopted, Left, Notes};
+use fault::Context;
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use std::path::Path;
 use std::time::Duration;
-use store::{DeadSlot, Held};
+use store::{Container, ContainerId, DeadSlot, Held};
+use sys::keep::Kept;
 
 /// How long a dying process is waited for.
 const PATIENCE: u32 = 200;
@@ -73,6 +75,8 @@ impl Engine {
             if let Some(cgroup) = &running.cgroup {
                 self.end_group(Path::new(cgroup))?;
             }
+            let keeper = Notes::of(running).keeper()?;
+            keeper.map_or(Ok(()), Kept::end).or_err(Kind::Failed, || "end a container's keeper".into())?;
             self.end_container(running)?;
         }
         sys::step!("engine.bury.ended");
@@ -127,6 +131,22 @@ impl Engine {
         held.record_exit(&exit).map_err(from_store)?;
         self.report(self.event_of(&held, "die").ended(&exit));
         Ok(())
+    }
+
+    /// Holds a container that has ended. One that has lost its monitor just now has not.
+    ///
+    /// # Errors
+    /// Where somebody else holds it, or it runs.
+    pub(crate) fn hold_ended(&self, id: &ContainerId) -> Result<Held> {
+        for _ in 0..3 {
+            let held = self.store.container(&id.to_string()).and_then(Container::hold).map_err(from_store)?;
+            if !self.store.has_slot(id).map_err(from_store)? {
+                return Ok(held);
+            }
+            drop(held);
+            self.bury()?;
+        }
+        Err(Error::new(Kind::Conflict, format!("container `{id}` is running or being changed")))
     }
 
     /// Removes a container and what it wrote, from the disk as well.

@@ -59,7 +59,7 @@ impl Engine {
             std::thread::sleep(std::time::Duration::from_millis(2));
             return self.remove_ended(text, id);
         }
-        let held = container.hold().map_err(from_store)?;
+        let held = self.hold_ended(&container.record.id)?;
         self.discard(held).map(|_| id)
     }
 

@@ -249,13 +249,22 @@ impl Store {
 
     /// What the container's slot says, if it runs.
     pub fn slot_of(&self, id: &ContainerId) -> Result<Option<Running>> {
+        Ok(self.find_slot(id)?.and_then(|(running, alive)| alive.then_some(running)))
+    }
+
+    /// Whether it has a slot, if only one that its owner left at its death.
+    pub fn has_slot(&self, id: &ContainerId) -> Result<bool> {
+        Ok(self.find_slot(id)?.is_some())
+    }
+
+    fn find_slot(&self, id: &ContainerId) -> Result<Option<(Running, bool)>> {
         let Some(dir) = self.slots(FlockOperation::LockShared)? else { return Ok(None) };
         // The first choice is right unless two ids collided; then look everywhere.
         let first = self.pool().order(id).next().map(|number| number.to_string());
         let others = || disk::entries(&dir, ".").unwrap_or_default().into_iter().map(|(name, _)| name);
         for name in first.into_iter().chain(std::iter::once_with(others).flatten()) {
             match glance(dir.as_fd(), &name).at(|| format!("read slot `{name}`"))?.running() {
-                Some((running, alive)) if running.container == *id => return Ok(alive.then_some(running)),
+                Some((running, alive)) if running.container == *id => return Ok(Some((running, alive))),
                 _ => {}
             }
         }

@@ -58,7 +58,7 @@ impl Engine {
     pub(crate) fn ready_again(&self, container: Container, request: &RunRequest) -> Tried<Ready<'_>> {
         let record = container.record.clone();
         let config = parsed(record.config.as_deref(), &record.name)?;
-        let held = container.hold().map_err(from_store)?;
+        let held = self.hold_ended(&record.id)?;
         held.set_stopped(false).map_err(from_store)?;
         let base = Base { config: &config, layers: &record.layers, blocks: &record.blocks };
         let mut draft = self.draft(record.id, request, base, None)?;

@@ -118,8 +118,20 @@ impl Sandbox {
         for id in self.ids() {
             assert!(groups_of(&id).is_empty(), "a group of container {id} is left");
         }
+        soon("no process of hull's is left", || self.processes().is_empty());
         let check = self.hull(&["system", "check"]);
         assert!(check.status.success(), "system check: {}", text(&check.stdout));
+    }
+
+    /// Processes of hull's that have this root, by what they were started with.
+    fn processes(&self) -> Vec<i32> {
+        let root = format!("HULL_ROOT={}\0", self.root().display());
+        let has_root = |pid: &i32| {
+            let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environ.windows(root.len()).any(|part| part == root.as_bytes())
+        };
+        let all = std::fs::read_dir("/proc").expect("read /proc").flatten();
+        all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(has_root).collect()
     }
 
     /// Ids of all containers.
