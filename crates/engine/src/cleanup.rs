@@ -14,7 +14,6 @@ use rustix::process::{Pid, test_kill_process};
 use std::path::Path;
 use std::time::Duration;
 use store::{Container, ContainerId, DeadSlot, Held};
-use sys::keep::Kept;
 
 /// How long a dying process is waited for.
 const PATIENCE: u32 = 200;
@@ -75,8 +74,10 @@ impl Engine {
             if let Some(cgroup) = &running.cgroup {
                 self.end_group(Path::new(cgroup))?;
             }
-            let keeper = Notes::of(running).keeper()?;
-            keeper.map_or(Ok(()), Kept::end).or_err(Kind::Failed, || "end a container's keeper".into())?;
+            let mut keepers = Notes::of(running).keepers()?.into_iter();
+            keepers
+                .try_for_each(|(_, kept)| kept.end())
+                .or_err(Kind::Failed, || "end a container's keeper".into())?;
             self.end_container(running)?;
         }
         sys::step!("engine.bury.ended");

@@ -87,6 +87,11 @@ impl Writer {
         }
     }
 
+    /// The number of its last segment, and where that ends.
+    pub(crate) fn mark(&self) -> (u64, u64) {
+        (self.number, self.open.as_ref().map_or(0, |open| open.size))
+    }
+
     /// Appends what was read at one time: one system call, or a few where a segment is full.
     pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<()> {
         if let Some(note) = self.loss.note() {

@@ -132,6 +132,11 @@ impl Log {
         remote.close();
     }
 
+    /// How far it is: more with all that is written, also over a new start. Where that is not known always the same.
+    pub fn mark(&self) -> (u64, u64) {
+        if let Sink::Hull(writer) = &self.sink { writer.mark() } else { (0, 0) }
+    }
+
     /// The end: gives what was held back, and says what was lost.
     pub fn finish(&mut self) -> Lost {
         self.close();

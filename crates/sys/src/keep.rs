@@ -73,7 +73,7 @@ pub fn keep(held: &[BorrowedFd<'_>], name: &str) -> Result<Keeper> {
     let pid = Pid::from_raw(pid as i32).ok_or(Errno::SRCH)?;
     // SAFETY: CLONE_PIDFD stored a new descriptor that nobody else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    Ok(Keeper { pid, kept: Kept { pidfd, loan: Some(loan) }, tell })
+    Ok(Keeper { pid, kept: Kept { pid, pidfd, loan: Some(loan) }, tell })
 }
 
 /// The whole life of the new process.
@@ -148,6 +148,7 @@ fn short(name: &str) -> [u8; 16] {
 /// A process that keeps descriptors.
 #[derive(Debug)]
 pub struct Kept {
+    pid: Pid,
     pidfd: OwnedFd,
     /// Of one that was made here.
     loan: Option<Loan>,
@@ -164,7 +165,7 @@ impl Kept {
         // Asked after it is open: what began then and is there is what is open.
         let stat = crate::proc::stat(pid.as_raw_nonzero().get());
         let is_it = stat.is_ok_and(|stat| stat.born == born && stat.lives);
-        Ok(is_it.then_some(Self { pidfd, loan: None }))
+        Ok(is_it.then_some(Self { pid, pidfd, loan: None }))
     }
 
     /// A copy of its descriptor of this number; none where it has none.
@@ -179,6 +180,22 @@ impl Kept {
     /// The process.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
+    }
+
+    /// Bytes of its memory, which was its maker's.
+    pub fn peek(&self, address: u64, length: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0_u8; length];
+        let ours = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: length };
+        let theirs =
+            libc::iovec { iov_base: std::ptr::without_provenance_mut(address as usize), iov_len: length };
+        // SAFETY: `ours` is a buffer of that length; `theirs` is the kernel's to check.
+        let count =
+            check(
+                unsafe { libc::process_vm_readv(self.pid.as_raw_nonzero().get(), &ours, 1, &theirs, 1, 0) }
+                    as i64,
+            )?;
+        bytes.truncate(count as usize);
+        Ok(bytes)
     }
 
     /// Ends it, and lets go of all that it kept.

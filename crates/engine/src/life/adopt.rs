@@ -1,5 +1,6 @@
 //! Containers whose monitor was killed: another takes its place, and they do not notice.
 
+use super::flight::InFlight;
 use super::fork::{Fork, fork};
 use super::live::live_on;
 use super::notes::{Notes, Streams};
@@ -17,7 +18,7 @@ use sys::keep::Kept;
 #[derive(Debug)]
 pub(crate) enum Left {
     /// Its first process, or the keeper that knows how that ended.
-    Alive { pid: Pid, first: OwnedFd, streams: Streams, keeper: Option<Kept> },
+    Alive { pid: Pid, first: OwnedFd, streams: Streams, keepers: Vec<Kept>, in_flight: Option<InFlight> },
     /// It waits to be started again.
     Resting,
 }
@@ -30,13 +31,23 @@ impl Left {
             return Ok(Some(Self::Resting));
         }
         let Some(pid) = running.pid.and_then(Pid::from_raw) else { return Ok(None) };
-        let first = notes.first(running)?;
-        if let Some(keeper) = notes.keeper()?
-            && let Some((first, streams)) = notes.take(&keeper)?
-        {
-            return Ok(Some(Self::Alive { pid, first, streams, keeper: Some(keeper) }));
+        let keepers = notes.keepers()?;
+        for (place, keeper) in &keepers {
+            if let Some((first, streams)) = notes.take(*place, keeper)? {
+                let in_flight = notes.in_flight(*place, keeper);
+                let keepers = keepers.into_iter().map(|(_, keeper)| keeper).collect();
+                return Ok(Some(Self::Alive { pid, first, streams, keepers, in_flight }));
+            }
         }
-        Ok(first.map(|first| Self::Alive { pid, first, streams: Streams::default(), keeper: None }))
+        let first = notes.first(running)?;
+        let alive = |first| Self::Alive {
+            pid,
+            first,
+            streams: Streams::default(),
+            keepers: Vec::new(),
+            in_flight: None,
+        };
+        Ok(first.map(alive))
     }
 }
 

@@ -66,13 +66,20 @@ pub(super) fn live_on(mut owned: Owned<'_>, request: RunRequest, left: Left, wor
         Err(error) => return word.failed(Ended::Otherwise(error)),
     };
     match left {
-        Left::Alive { pid, first, streams, keeper } => {
+        Left::Alive { pid, first, streams, keepers, in_flight } => {
+            let mut log = log;
+            // Unless the killed one came to write it.
+            if let Some(left) = in_flight.filter(|left| log.mark() <= left.mark) {
+                log.write(left.stream, &left.bytes);
+            }
             let running = Running::adopt(pid, first, cgroup);
             let check = check_of(&owned, &request);
             let is_kept_up = !request.restart.is_no();
-            let attended = Attended { running, streams, keeper, log, check, is_kept_up };
+            let attended = Attended { running, streams, log, check, is_kept_up };
             let mut monitor = Monitor::new(door, Vec::new(), false, attended, word);
-            monitor.goes_on(&mut owned);
+            if let Err(error) = monitor.goes_on(&mut owned, keepers) {
+                return monitor.word().map_or((), |word| word.failed(Ended::Otherwise(error)));
+            }
             Life::new(monitor, request, None).go_on(owned);
         }
         Left::Resting => {
@@ -121,7 +128,7 @@ fn bear<'a>(
     let streams = Streams { input, output, error, master: None };
     let check = check_of(&ready.owned, request);
     let is_kept_up = !request.restart.is_no();
-    Ok((ready.owned, Attended { running, streams, keeper: None, log, check, is_kept_up }))
+    Ok((ready.owned, Attended { running, streams, log, check, is_kept_up }))
 }
 
 fn check_of(owned: &Owned<'_>, request: &RunRequest) -> Option<Check> {

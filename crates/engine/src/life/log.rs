@@ -23,6 +23,11 @@ impl Log {
         Ok(Self { log, lost: None })
     }
 
+    /// How far it is, see [`logs::Log::mark`].
+    pub(crate) fn mark(&self) -> (u64, u64) {
+        self.log.mark()
+    }
+
     /// Takes what was read at one time. A full disk loses lines, and the container goes on; its end tells.
     pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) {
         let stream = if stream == Stream::Stderr { logs::Stream::Error } else { logs::Stream::Output };

@@ -14,6 +14,7 @@
 mod adopt;
 mod attach;
 mod exec;
+mod flight;
 mod fork;
 mod guest;
 mod journal;

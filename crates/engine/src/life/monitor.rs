@@ -3,6 +3,7 @@
 //! One thread, one poll(2) loop. A guest that takes its output slowly slows the container down, as a terminal does;
 //! one that is gone is forgotten.
 
+use super::flight::Flight;
 use super::fork::Word;
 use super::guest::Guest;
 use super::log::Log;
@@ -19,7 +20,7 @@ use fault::Context;
 use runtime::{Event, Exited, Running};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::io::{Errno, read, write};
+use rustix::io::{Errno, write};
 use rustix::termios::Winsize;
 use std::time::{Duration, Instant};
 use sys::keep::Kept;
@@ -37,6 +38,8 @@ pub(crate) struct Monitor {
     streams: Streams,
     /// Keeps the streams, should this end before the container.
     keeper: Option<Kept>,
+    /// What is on its way into the log.
+    flight: Flight,
     /// What a guest sent and the container has not read.
     typed: Vec<u8>,
     /// Standard input ends with the guest who sends it.
@@ -82,8 +85,6 @@ enum Awaited {
 pub(crate) struct Attended {
     pub(crate) running: Running,
     pub(crate) streams: Streams,
-    /// Where another monitor has made one already.
-    pub(crate) keeper: Option<Kept>,
     pub(crate) log: Log,
     pub(crate) check: Option<Check>,
     /// It has a restart policy.
@@ -98,19 +99,9 @@ impl Monitor {
         first: Attended,
         word: Word,
     ) -> Self {
-        let Attended { running, streams, keeper, log, check, is_kept_up } = first;
+        let Attended { running, streams, log, check, is_kept_up } = first;
         let (running, log) = (Some(running), Some(log));
-        Self {
-            guests,
-            log,
-            input_once,
-            running,
-            streams,
-            keeper,
-            check,
-            is_kept_up,
-            ..Self::resting(door, word)
-        }
+        Self { guests, log, input_once, running, streams, check, is_kept_up, ..Self::resting(door, word) }
     }
 
     /// One that begins between two lives.
@@ -122,6 +113,7 @@ impl Monitor {
             running: None,
             streams: Streams::default(),
             keeper: None,
+            flight: Flight::new(),
             typed: Vec::new(),
             input_once: false,
             memory: None,
@@ -137,8 +129,8 @@ impl Monitor {
 
     /// Takes on the next life.
     pub(crate) fn take_on(&mut self, next: Attended) {
-        let Attended { running, streams, keeper, log, check, is_kept_up } = next;
-        (self.running, self.streams, self.keeper) = (Some(running), streams, keeper);
+        let Attended { running, streams, log, check, is_kept_up } = next;
+        (self.running, self.streams) = (Some(running), streams);
         (self.log, self.check, self.is_kept_up) = (Some(log), check, is_kept_up);
     }
 
@@ -169,8 +161,15 @@ impl Monitor {
     }
 
     /// It was begun by another, and its program runs.
-    pub(crate) fn goes_on(&mut self, owned: &mut Owned<'_>) {
+    pub(crate) fn goes_on(&mut self, owned: &mut Owned<'_>, before: Vec<Kept>) -> Result<()> {
+        self.keep(owned)?;
+        let ended = before.into_iter().try_for_each(Kept::end);
+        ended.or_err(Kind::Failed, || "end the keeper before".into())?;
+        let mut notes = Notes::of(owned.running());
+        notes.forget_keepers();
+        owned.update(|slot| notes.tell(slot))?;
         self.runs(owned, true);
+        Ok(())
     }
 
     /// It was begun by another, and waits for its next start.
@@ -318,17 +317,24 @@ impl Monitor {
 
     /// From here on the container lives without us, and who comes after us finds it.
     fn let_go(&mut self, owned: &mut Owned<'_>) -> Result<()> {
+        self.keep(owned)?;
+        self.running.as_ref().map_or(Ok(()), Running::let_go).map_err(from_runtime)
+    }
+
+    /// Makes a keeper, and says so in the slot before it stays.
+    fn keep(&mut self, owned: &mut Owned<'_>) -> Result<()> {
         let Some(running) = &self.running else { return Ok(()) };
         let mut notes = Notes::of(owned.running());
         let started = owned.running().started;
-        let keeper = notes.keep(started, running.pid(), running.pidfd(), &self.streams, self.input_once)?;
+        let first = (running.pid(), running.pidfd());
+        let keeper = notes.keep(started, first, &self.streams, self.input_once, &self.flight)?;
         sys::step!("engine.life.kept");
         owned.update(|slot| notes.tell(slot))?;
         sys::step!("engine.life.noted");
         let kept = keeper.stay().or_err(Kind::Failed, || "keep the container's streams".into())?;
         self.keeper = Some(kept);
         sys::step!("engine.life.stays");
-        running.let_go().map_err(from_runtime)
+        Ok(())
     }
 
     /// From here on there is something to watch.
@@ -364,19 +370,19 @@ impl Monitor {
             _ => (&mut self.streams.output, Tag::Output, wire::WANTS_OUTPUT),
         };
         let Some(source) = from.as_ref() else { return Ok(()) };
-        let mut buffer = vec![0; wire::MOST];
-        let length = match read(source, &mut buffer) {
+        let mark = self.log.as_ref().map_or((0, 0), Log::mark);
+        let bytes = match self.flight.take(source, stream, mark) {
             Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
             // EIO: the last process on the terminal is gone, see pty(7).
-            Ok(0) | Err(_) => {
+            Ok([]) | Err(_) => {
                 *from = None;
                 return Ok(());
             }
-            Ok(length) => length,
+            Ok(bytes) => bytes,
         };
-        let bytes = &buffer[..length];
         self.log.as_mut().into_iter().for_each(|log| log.write(stream, bytes));
         self.guests.iter_mut().filter(|guest| guest.wants(wanted)).for_each(|guest| guest.give(tag, bytes));
+        self.flight.land();
         Ok(())
     }
 

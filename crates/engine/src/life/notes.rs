@@ -1,5 +1,6 @@
 //! What a slot says to who finds it without its monitor, and the process that keeps the container's descriptors.
 
+use super::flight::{Flight, InFlight, Place};
 use crate::error::{Kind, Result};
 use crate::run::raw;
 use fault::Context;
@@ -20,8 +21,9 @@ pub(crate) struct Notes {
     /// When the first process was born, see [`sys::proc::Stat`]: with its pid it is nobody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) born: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    keeper: Option<KeeperNote>,
+    /// The newest first; there are two while one takes the place of the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    keepers: Vec<KeeperNote>,
     /// How often its policy had it started again.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) restarts: u32,
@@ -71,6 +73,8 @@ struct KeeperNote {
     error: Option<RawFd>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     master: Option<RawFd>,
+    /// What the monitor has in its hands is there in its memory.
+    flight: Place,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -137,10 +141,10 @@ impl Notes {
     pub(crate) fn keep(
         &mut self,
         started: Timestamp,
-        pid: Pid,
-        first: BorrowedFd<'_>,
+        (pid, first): (Pid, BorrowedFd<'_>),
         streams: &Streams,
         input_once: bool,
+        flight: &Flight,
     ) -> Result<Keeper> {
         let failed = || "keep the container's streams".to_owned();
         let streams = streams.kept(input_once);
@@ -152,7 +156,7 @@ impl Notes {
         self.begun.get_or_insert(started);
         // It may be dead already, and is not reaped.
         self.born = Some(born(pid)?.born);
-        self.keeper = Some(KeeperNote {
+        let note = KeeperNote {
             pid: keeper.pid().as_raw_nonzero().get(),
             born: born(keeper.pid())?.born,
             first: first.as_raw_fd(),
@@ -160,7 +164,9 @@ impl Notes {
             output,
             error,
             master,
-        });
+            flight: flight.place(),
+        };
+        self.keepers.insert(0, note);
         Ok(keeper)
     }
 
@@ -178,23 +184,38 @@ impl Notes {
         Ok(is_it.then_some(pidfd))
     }
 
-    /// The keeper, if it lives.
-    pub(crate) fn keeper(&self) -> Result<Option<Kept>> {
-        let Some(note) = &self.keeper else { return Ok(None) };
-        Kept::open(note.pid, note.born).or_err(Kind::Failed, || format!("open process {}", note.pid))
+    /// Those keepers that live, and which they are.
+    pub(crate) fn keepers(&self) -> Result<Vec<(usize, Kept)>> {
+        let mut all = Vec::new();
+        for (place, note) in self.keepers.iter().enumerate() {
+            let kept = Kept::open(note.pid, note.born)
+                .or_err(Kind::Failed, || format!("open process {}", note.pid))?;
+            all.extend(kept.map(|kept| (place, kept)));
+        }
+        Ok(all)
+    }
+
+    /// There is only the newest any more.
+    pub(crate) fn forget_keepers(&mut self) {
+        self.keepers.truncate(1);
+    }
+
+    /// What the killed monitor of this keeper had in its hands.
+    pub(crate) fn in_flight(&self, place: usize, keeper: &Kept) -> Option<InFlight> {
+        InFlight::of(keeper, &self.keepers.get(place)?.flight)
     }
 
     /// What the keeper has: a descriptor of the first process, and the streams. None where it has just been killed.
-    pub(crate) fn take(&self, keeper: &Kept) -> Result<Option<(OwnedFd, Streams)>> {
-        match self.try_take(keeper) {
+    pub(crate) fn take(&self, place: usize, keeper: &Kept) -> Result<Option<(OwnedFd, Streams)>> {
+        match self.try_take(place, keeper) {
             Err(Errno::SRCH) => Ok(None),
             taken => taken.or_err(Kind::Failed, || "take over the container's streams".into()),
         }
     }
 
-    fn try_take(&self, keeper: &Kept) -> rustix::io::Result<Option<(OwnedFd, Streams)>> {
+    fn try_take(&self, place: usize, keeper: &Kept) -> rustix::io::Result<Option<(OwnedFd, Streams)>> {
         let take = |number: Option<RawFd>| number.map_or(Ok(None), |number| keeper.take(number));
-        let Some(note) = &self.keeper else { return Ok(None) };
+        let Some(note) = self.keepers.get(place) else { return Ok(None) };
         let Some(first) = take(Some(note.first))? else { return Ok(None) };
         let streams = match take(note.master)? {
             Some(master) => Streams::through(master)?,
