@@ -116,8 +116,8 @@ fn client(sandbox: &Sandbox, seed: u64, names: usize, until: Instant) -> (usize,
                 let told = text(&output.stderr);
                 let code = output.status.code();
                 // The killer may have met the command itself, which owns its container until the monitor does.
-                let is_known =
-                    code.is_none_or(|code| [0, 1, 125, 137].contains(&code)) && !told.contains("panicked");
+                let is_known = code.is_none_or(|code| [0, 1, 125, 126, 137].contains(&code))
+                    && !told.contains("panicked");
                 if let (Some(path), false) = (std::env::var_os("HULL_SOAK_ERRORS"), told.is_empty()) {
                     let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
                     let line = format!("{} {code:?}: {told}", verb[0]);

@@ -92,6 +92,12 @@ impl Writer {
         (self.number, self.open.as_ref().map_or(0, |open| open.size))
     }
 
+    /// A segment that has only begun has nothing in it.
+    pub(crate) fn is_past(&self, (number, size): (u64, u64)) -> bool {
+        let now = self.mark();
+        if now.0 == number { now.1 > size } else { now.1 > START }
+    }
+
     /// Appends what was read at one time: one system call, or a few where a segment is full.
     pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<()> {
         if let Some(note) = self.loss.note() {

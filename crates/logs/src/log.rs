@@ -132,9 +132,14 @@ impl Log {
         remote.close();
     }
 
-    /// How far it is: more with all that is written, also over a new start. Where that is not known always the same.
+    /// How far it is, to be asked later, and over a new start, whether it [is past](Self::is_past) that.
     pub fn mark(&self) -> (u64, u64) {
         if let Sink::Hull(writer) = &self.sink { writer.mark() } else { (0, 0) }
+    }
+
+    /// Whether something was written since it was there; no where that is not known.
+    pub fn is_past(&self, mark: (u64, u64)) -> bool {
+        if let Sink::Hull(writer) = &self.sink { writer.is_past(mark) } else { false }
     }
 
     /// The end: gives what was held back, and says what was lost.

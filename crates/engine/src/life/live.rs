@@ -69,7 +69,7 @@ pub(super) fn live_on(mut owned: Owned<'_>, request: RunRequest, left: Left, wor
         Left::Alive { pid, first, streams, keepers, in_flight } => {
             let mut log = log;
             // Unless the killed one came to write it.
-            if let Some(left) = in_flight.filter(|left| log.mark() <= left.mark) {
+            if let Some(left) = in_flight.filter(|left| !log.is_past(left.mark)) {
                 log.write(left.stream, &left.bytes);
             }
             let running = Running::adopt(pid, first, cgroup);

@@ -28,6 +28,11 @@ impl Log {
         self.log.mark()
     }
 
+    /// See [`logs::Log::is_past`].
+    pub(crate) fn is_past(&self, mark: (u64, u64)) -> bool {
+        self.log.is_past(mark)
+    }
+
     /// Takes what was read at one time. A full disk loses lines, and the container goes on; its end tells.
     pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) {
         let stream = if stream == Stream::Stderr { logs::Stream::Error } else { logs::Stream::Output };

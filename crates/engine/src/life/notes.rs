@@ -154,8 +154,10 @@ impl Notes {
         let [input, output, error, master] = streams.map(|fd| fd.map(AsRawFd::as_raw_fd));
         self.rest = None;
         self.begun.get_or_insert(started);
-        // It may be dead already, and is not reaped.
-        self.born = Some(born(pid)?.born);
+        // Of one that is taken over it is known; ours may be dead already, and is not reaped.
+        if self.born.is_none() {
+            self.born = Some(born(pid)?.born);
+        }
         let note = KeeperNote {
             pid: keeper.pid().as_raw_nonzero().get(),
             born: born(keeper.pid())?.born,
