@@ -102,7 +102,8 @@ fn read(bench: &Bench, keepers: &[Keeper]) -> Result<String, String> {
             .collect();
         bench.contest_of(title, bench.rounds_of(SLOW), &contenders)
     };
-    Ok(contest("`logs` of these", "")? + &contest("`logs --tail 10` of these", "--tail 10")?)
+    Ok(contest("`logs` of these, of which hull and docker's `local` keep the last 100 MB", "")?
+        + &contest("`logs --tail 10` of these", "--tail 10")?)
 }
 
 impl Keeper {
