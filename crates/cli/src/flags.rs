@@ -391,8 +391,7 @@ pub(crate) trait Reason {
 
 impl<K: std::fmt::Debug> Reason for fault::Error<K> {
     fn line(&self) -> String {
-        let causes = std::iter::successors(std::error::Error::source(self), |&cause| cause.source());
-        causes.fold(self.to_string(), |line, cause| format!("{line}: {cause}"))
+        fault::Error::line(self)
     }
 
     fn hint(&self) -> Option<&str> {

@@ -206,7 +206,8 @@ impl crate::Engine {
     }
 }
 
-fn since(from: Timestamp, to: Timestamp) -> Duration {
+/// From one moment to a later one; nothing where it is none.
+pub(crate) fn since(from: Timestamp, to: Timestamp) -> Duration {
     to.duration_since(from).try_into().unwrap_or_default()
 }
 

@@ -54,6 +54,18 @@ impl<K> Error<K> {
         self.0.hint.as_deref()
     }
 
+    /// Its words and those of its causes, the outermost first.
+    pub fn words(&self) -> Vec<String> {
+        let source = self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static));
+        let causes = std::iter::successors(source, |&cause| cause.source());
+        std::iter::once(self.0.what.clone()).chain(causes.map(ToString::to_string)).collect()
+    }
+
+    /// The same in one line, the causes behind colons.
+    pub fn line(&self) -> String {
+        self.words().join(": ")
+    }
+
     /// The same error under the kind of a crate further up.
     pub fn map_kind<L>(self, kind: impl FnOnce(K) -> L) -> Error<L> {
         let Inner { kind: old, what, source, hint } = *self.0;

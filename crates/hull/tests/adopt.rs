@@ -8,12 +8,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::time::Duration;
 use support::{Sandbox, Terminal, groups_of, monitor, slot, soon, text};
 
-fn inspect(sandbox: &Sandbox, id: &str, template: &str) -> String {
-    sandbox.ok(&["inspect", "-f", template, id]).trim().to_owned()
-}
-
 fn pid_of(sandbox: &Sandbox, id: &str) -> i32 {
-    inspect(sandbox, id, "{{.State.Pid}}").parse().expect("a pid")
+    sandbox.shown(id, "{{.State.Pid}}").parse().expect("a pid")
 }
 
 /// As proc_pid_stat(5) has it; none where there is no such process or only a zombie.
@@ -67,7 +63,7 @@ fn a_container_outlives_its_monitor_and_no_line_is_lost() {
         assert_eq!(line, format!("line {}", number + 1), "each line once");
     }
     sandbox.ok(&["stop", "-t", "0", "web"]);
-    assert_eq!(inspect(&sandbox, id, "{{.State.Status}}"), "exited");
+    assert_eq!(sandbox.shown(id, "{{.State.Status}}"), "exited");
     sandbox.ok(&["rm", "web"]);
     sandbox.assert_clean();
 }
@@ -96,9 +92,9 @@ fn who_watches_meanwhile_goes_on_with_the_next_monitor() {
     for (number, line) in followed.lines().enumerate() {
         assert_eq!(line, format!("line {}", number + 1));
     }
-    assert_eq!(inspect(&sandbox, "web", "{{.State.ExitCode}}") + "\n", code);
+    assert_eq!(sandbox.shown("web", "{{.State.ExitCode}}") + "\n", code);
     if code == "255\n" {
-        assert!(inspect(&sandbox, "web", "{{.State.Error}}").contains("is not known"));
+        assert!(sandbox.shown("web", "{{.State.Error}}").contains("is not known"));
     }
     sandbox.ok(&["rm", "web"]);
     sandbox.assert_clean();
@@ -124,7 +120,7 @@ fn one_that_ends_without_a_monitor_is_recorded_and_its_last_words_are_kept() {
     soon("it ends", || parent_of(pid).is_none());
     soon("the next command sees to it", || sandbox.ok(&["ps", "-q"]).is_empty());
     assert_eq!(sandbox.ok(&["logs", "short"]), "first\nlast\n", "written while nobody listened");
-    let code = inspect(&sandbox, "short", "{{.State.ExitCode}}");
+    let code = sandbox.shown("short", "{{.State.ExitCode}}");
     assert!(["4", "255"].contains(&code.as_str()), "{code}");
     sandbox.ok(&["rm", "short"]);
     sandbox.ok(&["run", "-d", "--rm", "bb", "sleep", "1"]);
@@ -187,8 +183,8 @@ fn the_keeper_is_killed_as_well() {
         kill(one);
     }
     soon("it is seen to have ended", || sandbox.ok(&["ps", "-q"]).is_empty());
-    assert_eq!(inspect(&sandbox, "lost", "{{.State.ExitCode}}"), "255");
-    assert!(inspect(&sandbox, "lost", "{{.State.Error}}").contains("is not known"));
+    assert_eq!(sandbox.shown("lost", "{{.State.ExitCode}}"), "255");
+    assert!(sandbox.shown("lost", "{{.State.Error}}").contains("is not known"));
     sandbox.ok(&["start", "lost"]);
     sandbox.ok(&["rm", "-f", "lost"]);
     sandbox.assert_clean();

@@ -12,12 +12,8 @@ use support::{Sandbox, groups_of, soon, text};
 /// Another boot than this one.
 const BEFORE: &str = "00000000-0000-4000-8000-000000000000";
 
-fn inspect(sandbox: &Sandbox, id: &str, template: &str) -> String {
-    sandbox.ok(&["inspect", "-f", template, id]).trim().to_owned()
-}
-
 fn status(sandbox: &Sandbox, id: &str) -> String {
-    inspect(sandbox, id, "{{.State.Status}}")
+    sandbox.shown(id, "{{.State.Status}}")
 }
 
 fn files(dir: PathBuf) -> Vec<PathBuf> {
@@ -106,7 +102,7 @@ fn each_policy_decides_what_is_started() {
     let up = sandbox.ok(&["ps", "--format", "{{.Names}}"]);
     assert_eq!(up.lines().rev().collect::<Vec<_>>(), expected);
     assert!(!sandbox.ok(&["ps", "-a", "--format", "{{.Names}}"]).contains("goes"), "--rm holds");
-    let pids = |sandbox: &Sandbox| expected.map(|name| inspect(sandbox, name, "{{.State.Pid}}"));
+    let pids = |sandbox: &Sandbox| expected.map(|name| sandbox.shown(name, "{{.State.Pid}}"));
     let before = pids(&sandbox);
     let again = sandbox.hull(&["system", "boot"]);
     assert_eq!(
@@ -125,13 +121,13 @@ fn what_was_about_to_be_started_again_is() {
     let sandbox = Sandbox::new();
     for (name, policy) in [("one", "always"), ("two", "on-failure")] {
         run(&sandbox, name, policy, "exit 3");
-        let rests = || inspect(&sandbox, name, "{{.RestartCount}}").parse::<u32>().unwrap() >= 4;
+        let rests = || sandbox.shown(name, "{{.RestartCount}}").parse::<u32>().unwrap() >= 4;
         soon("its rests are long", || rests() && status(&sandbox, name) == "restarting");
     }
     reboot(&sandbox);
     assert_eq!(sandbox.ok(&["system", "boot"]), "one\ntwo\n");
     for name in ["one", "two"] {
-        soon("its policy holds", || inspect(&sandbox, name, "{{.RestartCount}}") != "0");
+        soon("its policy holds", || sandbox.shown(name, "{{.RestartCount}}") != "0");
         sandbox.ok(&["rm", "-f", name]);
     }
     sandbox.assert_clean();
@@ -165,7 +161,7 @@ fn slots_of_another_boot_are_nobodys() {
     run(&sandbox, "rests", "always", "exit 3");
     run(&sandbox, "up", "on-failure", "exec sleep 1000");
     soon("it rests", || {
-        inspect(&sandbox, "rests", "{{.RestartCount}}").parse::<u32>().unwrap() >= 4
+        sandbox.shown("rests", "{{.RestartCount}}").parse::<u32>().unwrap() >= 4
             && status(&sandbox, "rests") == "restarting"
     });
     end_host(&sandbox);
@@ -176,7 +172,7 @@ fn slots_of_another_boot_are_nobodys() {
         (String::new(), String::new()),
         "nothing is adopted"
     );
-    assert_eq!(inspect(&sandbox, "up", "{{.State.Status}} {{.State.ExitCode}}"), "exited 255");
+    assert_eq!(sandbox.shown("up", "{{.State.Status}} {{.State.ExitCode}}"), "exited 255");
     assert_eq!(sandbox.ok(&["system", "boot"]), "rests\nup\n");
     sandbox.ok(&["rm", "-f", "rests", "up"]);
     sandbox.assert_clean();

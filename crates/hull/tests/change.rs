@@ -11,10 +11,6 @@ fn sleeping(sandbox: &Sandbox, flags: &[&str]) -> String {
     id.trim().to_owned()
 }
 
-fn format(sandbox: &Sandbox, name: &str, template: &str) -> String {
-    sandbox.ok(&["inspect", "-f", template, name]).trim().to_owned()
-}
-
 /// A limit as the kernel holds it, by the file of v2 or that of v1.
 fn held(id: &str, new: &str, old: &str) -> String {
     let files = groups_of(id).into_iter().flat_map(|group: PathBuf| [group.join(new), group.join(old)]);
@@ -33,7 +29,7 @@ fn a_container_has_its_new_name_whatever_it_does() {
     let id = sleeping(&sandbox, &["--name", "web"]);
     sandbox.ok(&["rename", "web", "other"]);
     assert_eq!(sandbox.fails(&["inspect", "web"]).0, 1);
-    assert_eq!(format(&sandbox, "other", "{{.Id}} {{.Name}}"), format!("{id} /other"));
+    assert_eq!(sandbox.shown("other", "{{.Id}} {{.Name}}"), format!("{id} /other"));
     assert_eq!(names(&sandbox), ["other"]);
     sandbox.ok(&["stop", "-t", "0", "other"]);
     let died = ["events", "--since", "0", "--until", "0s", "--filter", "event=die", "--format"];
@@ -100,7 +96,7 @@ fn limits_are_changed_at_once_and_for_later_starts() {
     assert_eq!(held(&id, "pids.max", "pids.max"), "77");
     assert!(held(&id, "cpu.max", "cpu.cfs_quota_us").starts_with("50000"));
     let shown = "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.PidsLimit}} {{.HostConfig.NanoCpus}}";
-    assert_eq!(format(&sandbox, "web", shown), format!("{} {} 77 500000000", 100 << 20, 128 << 20));
+    assert_eq!(sandbox.shown("web", shown), format!("{} {} 77 500000000", 100 << 20, 128 << 20));
     sandbox.ok(&["restart", "-t", "0", "web"]);
     assert_eq!(held(&id, "memory.max", "memory.limit_in_bytes"), (100 << 20).to_string());
     assert_eq!(held(&id, "pids.max", "pids.max"), "77");
@@ -117,7 +113,7 @@ fn limits_are_changed_at_once_and_for_later_starts() {
 fn limits_that_are_refused_change_nothing() {
     let sandbox = Sandbox::new();
     let id = sleeping(&sandbox, &["--name", "web", "-m", "64m", "--pids-limit", "50"]);
-    let record = || format(&sandbox, "web", "{{json .HostConfig}}");
+    let record = || sandbox.shown("web", "{{json .HostConfig}}");
     let before = record();
     for (flags, words) in [
         (&["--pids-limit", "60", "-m", "1g"][..], "already set memoryswap limit"),
@@ -152,7 +148,7 @@ fn who_is_in_a_container_is_told_as_ps_does() {
         assert!(start.elapsed().as_secs() < 30, "{top}");
         std::thread::sleep(std::time::Duration::from_millis(20));
     };
-    let pid = format(&sandbox, id, "{{.State.Pid}}");
+    let pid = sandbox.shown(id, "{{.State.Pid}}");
     let lines: Vec<Vec<_>> = top.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]);
     assert_eq!((lines.len(), lines[1][0], lines[1][1]), (4, "1234", pid.as_str()), "{top}");

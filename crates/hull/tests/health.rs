@@ -7,12 +7,8 @@ mod support;
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Sandbox, monitor, soon, text};
 
-fn inspect(sandbox: &Sandbox, id: &str, template: &str) -> String {
-    sandbox.ok(&["inspect", "-f", template, id]).trim().to_owned()
-}
-
 fn health(sandbox: &Sandbox, id: &str) -> serde_json::Value {
-    serde_json::from_str(&inspect(sandbox, id, "{{json .State.Health}}")).unwrap()
+    serde_json::from_str(&sandbox.shown(id, "{{json .State.Health}}")).unwrap()
 }
 
 fn is(sandbox: &Sandbox, id: &str, status: &str) -> bool {
@@ -132,9 +128,9 @@ fn failures_at_the_start_do_not_count_and_the_image_has_a_say() {
     sandbox.ok(&["run", "-d", "--name", "mixed", "--health-cmd", "true", "checked", "sleep", "1000"]);
     soon("the image's interval", || is(&sandbox, "mixed", "healthy"));
     sandbox.ok(&["run", "-d", "--name", "none", "--no-healthcheck", "checked", "sleep", "1000"]);
-    assert_eq!(inspect(&sandbox, "none", "{{json .State.Health}}"), "null");
+    assert_eq!(sandbox.shown("none", "{{json .State.Health}}"), "null");
     assert_eq!(
-        inspect(&sandbox, "none", "{{json .Config.Healthcheck}}"),
+        sandbox.shown("none", "{{json .Config.Healthcheck}}"),
         r#"{"Test":["NONE"],"Interval":50000000,"Retries":1}"#
     );
     let (code, error) = sandbox.fails(&["run", "--no-healthcheck", "--health-cmd", "x", "bb"]);

@@ -14,17 +14,13 @@ fn waiting(sandbox: &Sandbox, flags: &[&str]) -> String {
     id
 }
 
-fn format(sandbox: &Sandbox, id: &str, template: &str) -> String {
-    sandbox.ok(&["inspect", "-f", template, id]).trim().to_owned()
-}
-
 #[test]
 fn a_container_outlives_the_command_that_started_it() {
     let sandbox = Sandbox::new();
     let id = waiting(&sandbox, &["--name", "web"]);
     assert_eq!(id.len(), 64, "the id, and nothing else: {id:?}");
     assert!(sandbox.ok(&["ps"]).contains("web"));
-    let pid: i32 = format(&sandbox, &id, "{{.State.Pid}}").parse().unwrap();
+    let pid: i32 = sandbox.shown(&id, "{{.State.Pid}}").parse().unwrap();
     let parent = parent_of(pid);
     let streams: Vec<_> =
         (0..3).map(|fd| std::fs::read_link(format!("/proc/{parent}/fd/{fd}")).unwrap()).collect();
@@ -34,7 +30,7 @@ fn a_container_outlives_the_command_that_started_it() {
     );
     assert_ne!(session_of(parent), session_of(std::process::id() as i32));
     sandbox.ok(&["stop", "web"]);
-    assert_eq!(format(&sandbox, &id, "{{.State.ExitCode}} {{.State.Status}}"), "5 exited");
+    assert_eq!(sandbox.shown(&id, "{{.State.ExitCode}} {{.State.Status}}"), "5 exited");
     assert!(sandbox.ok(&["logs", "web"]).ends_with("asked\n"), "the signal reached it");
     soon("the monitor is gone", || {
         !std::path::Path::new(&format!("/proc/{parent}/fd")).exists() || parent_gone(parent)
@@ -70,7 +66,7 @@ fn what_cannot_start_is_told_by_who_asked() {
     let (code, error) = sandbox.fails(&["run", "-d", "--name", "no", "bb", "/nothing/here"]);
     assert_eq!(code, 127);
     assert!(error.contains("/nothing/here"), "{error}");
-    assert_eq!(format(&sandbox, "no", "{{.State.ExitCode}}"), "127", "it is kept, as docker keeps it");
+    assert_eq!(sandbox.shown("no", "{{.State.ExitCode}}"), "127", "it is kept, as docker keeps it");
     let (code, _) = sandbox.fails(&["run", "-d", "--rm", "bb", "/bin"]);
     assert_eq!(code, 126);
     let (code, error) = sandbox.fails(&["run", "-d", "-a", "stdout", "bb"]);
@@ -84,7 +80,7 @@ fn a_container_is_started_again_with_what_it_wrote() {
     let sandbox = Sandbox::new();
     let script = "echo start >> /count; wc -l < /count; cat /proc/self/uid_map >&2; exit 3";
     let id = sandbox.ok(&["create", "--name", "again", "-m", "64m", "bb", "sh", "-c", script]);
-    assert_eq!(format(&sandbox, "again", "{{.State.Status}}"), "created");
+    assert_eq!(sandbox.shown("again", "{{.State.Status}}"), "created");
     let first = sandbox.hull(&["start", "-a", "again"]);
     assert_eq!((first.status.code(), text(&first.stdout).trim()), (Some(3), "1"));
     let other = waiting(&sandbox, &[]);
@@ -161,7 +157,7 @@ fn one_that_will_not_end_is_killed_in_time() {
     assert_eq!(sandbox.ok(&["stop", "-t", "2", "a1", "a2", "a3"]), "a1\na2\na3\n");
     assert!(start.elapsed() >= Duration::from_secs(2), "they had their time");
     for name in ["a1", "a2", "a3"] {
-        assert_eq!(format(&sandbox, name, "{{.State.ExitCode}}"), "137");
+        assert_eq!(sandbox.shown(name, "{{.State.ExitCode}}"), "137");
     }
     sandbox.ok(&["stop", "a1"]); // has ended: nothing to do
     sandbox.ok(&["rm", "a1", "a2", "a3"]);
@@ -195,7 +191,7 @@ fn a_frozen_container_does_nothing_until_it_is_let_go() {
     sandbox.ok(&["pause", "cold"]);
     assert!(sandbox.ok(&["ps"]).contains("(Paused)"));
     assert_eq!(
-        format(&sandbox, "cold", "{{.State.Status}} {{.State.Paused}} {{.State.Running}}"),
+        sandbox.shown("cold", "{{.State.Status}} {{.State.Paused}} {{.State.Running}}"),
         "paused true true"
     );
     assert_eq!(sandbox.ok(&["ps", "-q", "--no-trunc", "--filter", "status=paused"]), id);
@@ -229,7 +225,7 @@ fn exec_is_in_the_container_with_its_limits_and_namespaces() {
     assert_eq!(lines.next(), lines.next(), "one pid namespace");
     assert!(seen.contains("Seccomp:\t2") && seen.contains("CapEff:\t00000000a80425fb"), "{seen}");
     let group =
-        std::fs::read_to_string(format!("/proc/{}/cgroup", format(&sandbox, &id, "{{.State.Pid}}"))).unwrap();
+        std::fs::read_to_string(format!("/proc/{}/cgroup", sandbox.shown(&id, "{{.State.Pid}}"))).unwrap();
     let inside = sandbox.ok(&["exec", "inn", "cat", "/proc/self/cgroup"]);
     assert_eq!(inside.lines().count(), group.lines().count());
     assert_eq!(sandbox.ok(&["exec", "-e", "B=2", "inn", "sh", "-c", "echo $A $B $PWD"]), "1 2 /bin\n");

@@ -12,10 +12,6 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use support::{HULL, Sandbox, busybox, soon, text};
 
-fn inspect(sandbox: &Sandbox, id: &str, template: &str) -> String {
-    sandbox.ok(&["inspect", "-f", template, id]).trim().to_owned()
-}
-
 /// Runs it to its end, detached.
 fn finished(sandbox: &Sandbox, flags: &[&str], script: &str) -> String {
     let id = sandbox.ok(&[&["run", "-d"], flags, &["bb", "sh", "-c", script]].concat());
@@ -24,7 +20,7 @@ fn finished(sandbox: &Sandbox, flags: &[&str], script: &str) -> String {
 }
 
 fn log_dir(sandbox: &Sandbox, id: &str) -> PathBuf {
-    inspect(sandbox, id, "{{.GraphDriver.Data.UpperDir}}").replace("/upper", "/logs").into()
+    sandbox.shown(id, "{{.GraphDriver.Data.UpperDir}}").replace("/upper", "/logs").into()
 }
 
 fn names(dir: &std::path::Path) -> Vec<String> {
@@ -81,13 +77,13 @@ fn lines_of_any_length_and_any_bytes_are_one_line() {
 fn a_silent_container_has_no_log_and_a_foreground_one_has() {
     let sandbox = Sandbox::new();
     sandbox.ok(&["run", "--name", "silent", "bb", "true"]);
-    assert_eq!(inspect(&sandbox, "silent", "{{.LogPath}}"), "");
+    assert_eq!(sandbox.shown("silent", "{{.LogPath}}"), "");
     assert_eq!(sandbox.ok(&["logs", "silent"]), "");
     let said = sandbox.hull(&["run", "--name", "front", "bb", "sh", "-c", "echo out; echo err >&2"]);
     assert_eq!((said.stdout.as_slice(), said.stderr.as_slice()), (&b"out\n"[..], &b"err\n"[..]));
     let logged = sandbox.hull(&["logs", "front"]);
     assert_eq!((logged.stdout, logged.stderr), (said.stdout, said.stderr));
-    assert!(PathBuf::from(inspect(&sandbox, "front", "{{.LogPath}}")).is_dir());
+    assert!(PathBuf::from(sandbox.shown("front", "{{.LogPath}}")).is_dir());
     let into = sandbox.hull_with_input(&["run", "-i", "--name", "cat", "bb", "cat"], &vec![b'y'; 500_000]);
     assert!(into.stdout.len() == 500_000 && sandbox.hull(&["logs", "cat"]).stdout == into.stdout);
     sandbox.ok(&["rm", "silent", "front", "cat"]);
@@ -102,7 +98,7 @@ fn what_was_written_before_the_monitor_was_killed_is_there_and_the_next_goes_on(
     for _ in 0..3 {
         soon("it writes", || sandbox.ok(&["logs", "--tail", "1", "torn"]).contains("line"));
         let seen = sandbox.ok(&["logs", "torn"]);
-        let pid: i32 = inspect(&sandbox, "torn", "{{.State.Pid}}").parse().unwrap();
+        let pid: i32 = sandbox.shown("torn", "{{.State.Pid}}").parse().unwrap();
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         let monitor: i32 =
             stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
@@ -173,7 +169,7 @@ fn details_are_those_that_the_options_name() {
         let id = finished(&sandbox, &[&flags[..], &opts, &["--log-driver", driver]].concat(), "echo hi");
         assert_eq!(sandbox.ok(&["logs", "--details", &id]), "COLOUR=red,app=a+b hi\n");
         assert_eq!(
-            inspect(&sandbox, &id, "{{.HostConfig.LogConfig.Type}} {{.HostConfig.LogConfig.Config.labels}}"),
+            sandbox.shown(&id, "{{.HostConfig.LogConfig.Type}} {{.HostConfig.LogConfig.Config.labels}}"),
             format!("{driver} app")
         );
         sandbox.ok(&["rm", &id]);
@@ -186,7 +182,7 @@ fn json_files_are_dockers() {
     let script = "echo '<out> \"q\"'; i=0; while [ $i -lt 300 ]; do echo $i; i=$((i+1)); done";
     let opts = ["max-size=5k", "max-file=3", "compress=true"].map(|opt| ["--log-opt", opt]).concat();
     let id = finished(&sandbox, &[&["--log-driver", "json-file"], &opts[..]].concat(), script);
-    let path = PathBuf::from(inspect(&sandbox, &id, "{{.LogPath}}"));
+    let path = PathBuf::from(sandbox.shown(&id, "{{.LogPath}}"));
     assert!(path.ends_with(format!("logs/{id}-json.log")));
     for row in std::fs::read_to_string(&path).unwrap().lines() {
         let row: serde_json::Value = serde_json::from_str(row).unwrap();
@@ -302,7 +298,7 @@ fn a_syslog_server_that_takes_nothing_does_not_stop_a_container() {
     let flags = ["--log-driver", "syslog", "--log-opt", &address];
     for mode in ["mode=blocking", "mode=non-blocking"] {
         let id = finished(&sandbox, &[&flags[..], &["--log-opt", mode]].concat(), script);
-        let error = inspect(&sandbox, &id, "{{.State.Error}}");
+        let error = sandbox.shown(&id, "{{.State.Error}}");
         assert!(error.contains("missing in the container's log"), "{mode}: {error}");
         sandbox.ok(&["rm", &id]);
     }
@@ -337,7 +333,7 @@ fn what_a_slow_server_has_not_taken_goes_when_it_takes_it_and_the_monitor_waits_
     assert_eq!(sandbox.ok(&["exec", "slow", "echo", "in"]), "in\n");
     sandbox.ok(&["kill", "slow"]);
     sandbox.ok(&["wait", "slow"]);
-    assert!(inspect(&sandbox, "slow", "{{.State.Error}}").contains("missing in the container's log"));
+    assert!(sandbox.shown("slow", "{{.State.Error}}").contains("missing in the container's log"));
     sandbox.ok(&["rm", "slow"]);
     drop(server);
 }

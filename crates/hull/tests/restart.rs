@@ -8,16 +8,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::time::{Duration, Instant};
 use support::{Sandbox, monitor, soon, text};
 
-fn inspect(sandbox: &Sandbox, id: &str, template: &str) -> String {
-    sandbox.ok(&["inspect", "-f", template, id]).trim().to_owned()
-}
-
 fn restarts(sandbox: &Sandbox, id: &str) -> u32 {
-    inspect(sandbox, id, "{{.RestartCount}}").parse().expect("a number")
+    sandbox.shown(id, "{{.RestartCount}}").parse().expect("a number")
 }
 
 fn status(sandbox: &Sandbox, id: &str) -> String {
-    inspect(sandbox, id, "{{.State.Status}}")
+    sandbox.shown(id, "{{.State.Status}}")
 }
 
 /// Its rests have become seconds, and one has just begun.
@@ -37,7 +33,7 @@ fn on_failure_counts_and_a_good_end_is_the_end() {
     let script = "echo x >> /tries; [ $(wc -l < /tries) -ge 3 ] && exit 0; exit 7";
     sandbox.ok(&["run", "-d", "--name", "tries", "--restart", "on-failure", "bb", "sh", "-c", script]);
     soon("it has succeeded", || status(&sandbox, "tries") == "exited");
-    assert_eq!(inspect(&sandbox, "tries", "{{.State.ExitCode}} {{.RestartCount}}"), "0 2");
+    assert_eq!(sandbox.shown("tries", "{{.State.ExitCode}} {{.RestartCount}}"), "0 2");
     sandbox.ok(&[
         "run",
         "-d",
@@ -51,10 +47,10 @@ fn on_failure_counts_and_a_good_end_is_the_end() {
         "echo y; exit 7",
     ]);
     soon("it has given up", || status(&sandbox, "never") == "exited");
-    assert_eq!(inspect(&sandbox, "never", "{{.State.ExitCode}} {{.RestartCount}}"), "7 2");
+    assert_eq!(sandbox.shown("never", "{{.State.ExitCode}} {{.RestartCount}}"), "7 2");
     assert_eq!(sandbox.ok(&["logs", "never"]), "y\ny\ny\n", "one log of all its lives");
     assert_eq!(
-        inspect(&sandbox, "never", "{{json .HostConfig.RestartPolicy}}"),
+        sandbox.shown("never", "{{json .HostConfig.RestartPolicy}}"),
         r#"{"Name":"on-failure","MaximumRetryCount":2}"#
     );
     let dies = sandbox.ok(&[
@@ -90,11 +86,7 @@ fn what_is_stopped_stays_stopped_also_while_it_rests() {
     let listed = sandbox.ok(&["ps", "--filter", "name=rests", "--format", "{{.Status}} {{.State}}"]);
     assert!(listed.starts_with("Restarting (1) ") && listed.ends_with("restarting\n"), "{listed}");
     assert_eq!(
-        inspect(
-            &sandbox,
-            "rests",
-            "{{.State.Running}} {{.State.Restarting}} {{.State.Pid}} {{.State.ExitCode}}"
-        ),
+        sandbox.shown("rests", "{{.State.Running}} {{.State.Restarting}} {{.State.Pid}} {{.State.ExitCode}}"),
         "true true 0 1"
     );
     let (code, error) = sandbox.fails(&["exec", "rests", "true"]);

@@ -121,11 +121,8 @@ const KINDS: [Kind; 9] = [
 
 /// An error as a payload: its kind, then its words and those of its causes.
 fn write(error: &Error) -> Vec<u8> {
-    use std::error::Error as _;
     let kind = KINDS.iter().position(|kind| kind == error.kind()).unwrap_or(KINDS.len() - 1);
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    let words = causes.fold(error.to_string(), |words, cause| format!("{words}: {cause}"));
-    [&[kind as u8], words.as_bytes()].concat()
+    [&[kind as u8], error.line().as_bytes()].concat()
 }
 
 fn read(payload: &[u8]) -> Error {

@@ -5,6 +5,7 @@ use super::node::Node;
 use super::plant::{Plant, open_dir};
 use super::tree::Sink;
 use crate::error::{Error, Kind, Result};
+use crate::image::kind_of_layer;
 use layer::{Entry, Writer};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, ResolveFlags, SeekFrom, copy_file_range, ftruncate, openat2, seek};
@@ -170,15 +171,7 @@ pub(super) fn from_layer(error: layer::Error) -> Error {
     let is_closed = std::error::Error::source(&error)
         .and_then(|cause| cause.downcast_ref::<std::io::Error>())
         .is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe);
-    error.map_kind(|kind| match kind {
-        _ if is_closed => Kind::OutputClosed,
-        layer::Kind::Corrupt | layer::Kind::Truncated => Kind::Corrupt,
-        layer::Kind::Limit => Kind::Limit,
-        layer::Kind::Memory => Kind::Memory,
-        layer::Kind::NoSpace => Kind::NoSpace,
-        layer::Kind::Unsupported => Kind::Unsupported,
-        _ => Kind::Failed,
-    })
+    error.map_kind(|kind| if is_closed { Kind::OutputClosed } else { kind_of_layer(&kind) })
 }
 
 impl<W: Write> Sink for Tar<W> {

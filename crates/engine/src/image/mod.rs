@@ -47,17 +47,21 @@ impl Engine {
     }
 }
 
-/// Takes a layer's error over under the words of what was done with it.
-pub(crate) fn from_layer(error: layer::Error, what: String) -> Error {
-    let kind = match error.kind() {
+/// Its kind here.
+pub(crate) fn kind_of_layer(kind: &layer::Kind) -> Kind {
+    match kind {
         layer::Kind::Corrupt | layer::Kind::Truncated => Kind::Corrupt,
         layer::Kind::Limit => Kind::Limit,
         layer::Kind::Memory => Kind::Memory,
         layer::Kind::NoSpace => Kind::NoSpace,
         layer::Kind::Unsupported => Kind::Unsupported,
         _ => Kind::Failed,
-    };
-    with_space_hint(Error::new(kind, what).caused_by(error))
+    }
+}
+
+/// Takes a layer's error over under the words of what was done with it.
+pub(crate) fn from_layer(error: layer::Error, what: String) -> Error {
+    with_space_hint(Error::new(kind_of_layer(error.kind()), what).caused_by(error))
 }
 
 pub(crate) fn from_io(error: std::io::Error, what: String) -> Error {

@@ -1,5 +1,6 @@
 //! docker's `exec`: one more process in a container that runs.
 
+use super::stop::not_running;
 use crate::Engine;
 use crate::compose::{self, User};
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
@@ -14,7 +15,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::path::PathBuf;
-use store::Container;
+use store::{Container, Running};
 
 /// One more process.
 #[derive(Debug, Clone, Default)]
@@ -58,8 +59,8 @@ impl Engine {
         host: HostStreams<'_>,
         warn: &mut dyn FnMut(&str),
     ) -> Result<i32> {
-        let (container, _) = self.running_one(text)?;
-        let (plan, target, group) = self.entrance(&container, exec)?;
+        let (container, running) = self.running_one(text)?;
+        let (plan, target, group) = self.entrance(&container, &running, exec)?;
         let signals = Signals::block()?;
         let silent =
             StreamsRequest { interactive: false, attach: vec![Stream::Stdin], ..exec.streams.clone() };
@@ -87,10 +88,14 @@ type Entrance = (Plan, OwnedFd, Option<cgroup::Cgroup>);
 
 impl Engine {
     /// The way in, for one more process.
-    pub(super) fn entrance(&self, container: &Container, exec: &ExecRequest) -> Result<Entrance> {
-        let gone = || Error::new(Kind::Conflict, format!("container {} is not running", container.record.id));
-        let running = self.store.slot_of(&container.record.id).map_err(from_store)?.ok_or_else(gone)?;
-        let group = self.group_of(&running)?;
+    pub(super) fn entrance(
+        &self,
+        container: &Container,
+        running: &Running,
+        exec: &ExecRequest,
+    ) -> Result<Entrance> {
+        let gone = || not_running(container);
+        let group = self.group_of(running)?;
         if group.as_ref().is_some_and(cgroup::Cgroup::frozen) {
             let what = format!("container {} is paused", container.record.name);
             return Err(Error::new(Kind::Conflict, what).with_hint("`hull unpause` lets it go on"));

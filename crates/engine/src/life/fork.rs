@@ -84,10 +84,8 @@ impl Word {
     pub(crate) fn failed(mut self, ended: Ended) {
         let mappable = matches!(ended, Ended::NotMappable(_));
         let error: Error = ended.into();
-        let causes = std::iter::successors(std::error::Error::source(&error), |&cause| cause.source());
-        let words = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect();
         let hint = error.hint().map(str::to_owned);
-        self.tell(&Told::Failed { kind: *error.kind(), words, hint, mappable });
+        self.tell(&Told::Failed { kind: *error.kind(), words: error.words(), hint, mappable });
     }
 
     /// Nobody may listen any more, which is nobody's harm.

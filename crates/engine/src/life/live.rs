@@ -9,7 +9,7 @@ use super::notes::{Notes, Streams};
 use super::restart::{Backoff, Past};
 use super::wire;
 use crate::error::{Error, Kind, Result, from_store};
-use crate::health::Check;
+use crate::health::{Check, since};
 use crate::request::{RunRequest, Stream, StreamsRequest, UserNamespace};
 use crate::run::{Ended, Ends, Owned, Ready, Tried, attaches, parsed, wire as wire_streams};
 use fault::Context;
@@ -271,10 +271,6 @@ impl Life {
         }
         Ok(())
     }
-}
-
-fn since(from: jiff::Timestamp, to: jiff::Timestamp) -> Duration {
-    to.duration_since(from).try_into().unwrap_or_default()
 }
 
 /// `hull update` changes it.

@@ -83,7 +83,7 @@ fn is_zero(number: &u32) -> bool {
 
 /// The same for all lives that a policy strings together, whoever watches them; another after a start by hand.
 pub(crate) fn run_of(running: &store::Running) -> Timestamp {
-    Notes::of(running).begun.unwrap_or(running.started)
+    Notes::of(running).run(running)
 }
 
 /// The descriptors that a monitor has of its container.
@@ -118,6 +118,11 @@ impl Notes {
     pub(crate) fn of(running: &store::Running) -> Self {
         let details = running.details.as_ref().and_then(|details| serde_json::from_str(details.get()).ok());
         details.unwrap_or_default()
+    }
+
+    /// See [`run_of`].
+    pub(crate) fn run(&self, running: &store::Running) -> Timestamp {
+        self.begun.unwrap_or(running.started)
     }
 
     /// It has ended, and is to be started again.

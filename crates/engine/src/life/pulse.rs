@@ -1,7 +1,8 @@
 //! Health checks: at their times a process of the monitor's enters the container, and says what came of it.
 
+use super::stop::not_running;
 use crate::Engine;
-use crate::error::{Kind, Result, from_runtime};
+use crate::error::{Kind, Result, from_runtime, from_store};
 use crate::health::{Check, Health, LONGEST, Probe};
 use crate::run::Owned;
 use crate::run::waiting::timespec;
@@ -117,7 +118,7 @@ fn probe(owned: &Owned<'_>, check: &Check) -> Result<Probing> {
                 Ok(()) => check_once(root, run, &id, check),
                 Err(errno) => Err(crate::Error::new(Kind::Failed, failed()).caused_by(errno)),
             };
-            let (exit_code, output) = done.unwrap_or_else(|error| (-1, words(&error)));
+            let (exit_code, output) = done.unwrap_or_else(|error| (-1, error.line()));
             let probe = Probe { start, end: Timestamp::now(), exit_code, output };
             let _ = rustix::io::write(&tell, &serde_json::to_vec(&probe).unwrap_or_default());
             sys::process::exit_now(0)
@@ -125,15 +126,9 @@ fn probe(owned: &Owned<'_>, check: &Check) -> Result<Probing> {
     }
 }
 
-/// An error in a line.
-fn words(error: &crate::Error) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |&cause| cause.source());
-    std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
-}
-
 fn check_once(root: &Path, run: &Path, id: &str, check: &Check) -> Result<(i32, String)> {
     let engine = Engine::look(root, run)?;
-    let container = engine.store.container(id).map_err(crate::error::from_store)?;
+    let container = engine.store.container(id).map_err(from_store)?;
     engine.probe_health(&container, check)
 }
 
@@ -141,7 +136,9 @@ impl Engine {
     /// Runs a check in a container; its exit code and what it said.
     fn probe_health(&self, container: &Container, check: &Check) -> Result<(i32, String)> {
         let exec = super::ExecRequest { command: check.command.clone(), ..Default::default() };
-        let (plan, target, group) = self.entrance(container, &exec)?;
+        let running = self.store.slot_of(&container.record.id).map_err(from_store)?;
+        let running = running.ok_or_else(|| not_running(container))?;
+        let (plan, target, group) = self.entrance(container, &running, &exec)?;
         let what = || "make a pipe for a health check".to_owned();
         let (output, theirs) = pipe_with(PipeFlags::CLOEXEC).or_err(Kind::Failed, what)?;
         let error = fcntl_dupfd_cloexec(&theirs, 3).or_err(Kind::Failed, what)?;

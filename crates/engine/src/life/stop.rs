@@ -247,7 +247,7 @@ impl Living {
             (Some(_), _) => notes.first(running)?,
             (None, pid) => pid.map_or(Ok(None), open)?,
         };
-        Ok(Some(Self { first, monitor, run: run_of(running) }))
+        Ok(Some(Self { first, monitor, run: notes.run(running) }))
     }
 
     /// One that has ended needs none.
@@ -295,6 +295,6 @@ fn own_way(container: &Container) -> Result<StopRequest> {
     })
 }
 
-fn not_running(container: &Container) -> Error {
+pub(super) fn not_running(container: &Container) -> Error {
     Error::new(Kind::Conflict, format!("container {} is not running", container.record.id))
 }

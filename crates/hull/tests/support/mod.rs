@@ -134,6 +134,11 @@ impl Sandbox {
         all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(has_root).collect()
     }
 
+    /// What `inspect` shows of a container by a template.
+    pub fn shown(&self, name: &str, template: &str) -> String {
+        self.ok(&["inspect", "-f", template, name]).trim().to_owned()
+    }
+
     /// Ids of all containers.
     pub fn ids(&self) -> Vec<String> {
         self.ok(&["ps", "-aq", "--no-trunc"]).lines().map(str::to_owned).collect()

@@ -11,7 +11,6 @@ mod show;
 use crate::flags::{self, Mistake, Syntax, Typed, mistake, switch, value};
 use crate::log::{Format, Log};
 use bundle::{Manager, Root};
-use std::error::Error as _;
 use std::ffi::OsString;
 use std::io::Write;
 
@@ -54,8 +53,7 @@ impl Failure {
             Self::Mistake(Mistake(what)) => what.clone(),
             Self::Output(error) => format!("write the output: {error}"),
             Self::Bundle(error) => {
-                let causes = std::iter::successors(error.source(), |&cause| cause.source());
-                let line = causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"));
+                let line = error.line();
                 error.hint().map_or(line.clone(), |hint| format!("{line} ({hint})"))
             }
         }
