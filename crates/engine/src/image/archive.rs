@@ -177,7 +177,7 @@ impl<'a> Archive<'a> {
             blobs.flat_map(|algorithm| std::fs::read_dir(algorithm.path()).into_iter().flatten().flatten());
         for file in top.into_iter().filter(|file| file.exists()).chain(blobs.map(|blob| blob.path())) {
             let name = file.strip_prefix(path).ok().and_then(clean);
-            let read = File::open(&file)
+            let read = open_regular(&file)
                 .and_then(|opened| archive.take_file(name.unwrap_or_default(), &file, opened));
             read.map_err(|error| from_io(error, format!("read `{}`", file.display())))?;
         }
@@ -238,6 +238,31 @@ impl<'a> Archive<'a> {
         }
     }
 
+    /// Whether a layer, which must be there, was unpacked when it passed.
+    pub(super) fn has_passed(&self, name: &str) -> Result<bool> {
+        let own = self.resolve(name);
+        match self.layers.get(own) {
+            Some(member) => Ok(matches!(member, Member::Passed(_))),
+            None if self.document(own).is_some_and(<[u8]>::is_empty) => Ok(false),
+            None => Err(lacks_layer(own)),
+        }
+    }
+
+    /// A layer's bytes as they came; none when it passed, and was no layer.
+    pub(super) fn layer_size(&self, name: &str) -> Result<Option<u64>> {
+        let own = self.resolve(name);
+        match self.layers.get(own) {
+            Some(Member::At { size, .. }) => Ok(Some(*size)),
+            Some(Member::Passed(done)) => {
+                Ok(done.as_ref().as_ref().ok().map(|applied| applied.compressed_size))
+            }
+            Some(Member::File(path)) => std::fs::metadata(path)
+                .map(|file| Some(file.len()))
+                .map_err(|error| from_io(error, format!("look at layer `{own}`"))),
+            None => self.has_passed(own).map(|_| Some(0)),
+        }
+    }
+
     /// A layer's bytes, of what did not pass.
     fn open(&self, name: &str) -> Result<Box<dyn Read + '_>> {
         let name = self.resolve(name);
@@ -247,12 +272,12 @@ impl<'a> Archive<'a> {
             }
             (Some(Member::File(path)), _) => {
                 let file =
-                    File::open(path).map_err(|error| from_io(error, format!("open layer `{name}`")))?;
+                    open_regular(path).map_err(|error| from_io(error, format!("open layer `{name}`")))?;
                 Ok(Box::new(file))
             }
             // docker takes a layer of no bytes at all for an empty one (moby issue 18170).
             _ if self.document(name).is_some_and(<[u8]>::is_empty) => Ok(Box::new(std::io::empty())),
-            _ => Err(Error::new(Kind::Corrupt, format!("the archive lacks layer `{name}`"))),
+            _ => Err(lacks_layer(name)),
         }
     }
 
@@ -264,6 +289,21 @@ impl<'a> Archive<'a> {
             name = target;
         }
         name
+    }
+}
+
+fn lacks_layer(name: &str) -> Error {
+    Error::new(Kind::Corrupt, format!("the archive lacks layer `{name}`"))
+}
+
+/// A file of a layout, which others may have made: a fifo would be waited for, a device never ends.
+fn open_regular(path: &Path) -> std::io::Result<File> {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(openat(CWD, path, flags, Mode::empty())?);
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(std::io::Error::other("it is no regular file")),
     }
 }
 
@@ -357,10 +397,48 @@ fn decode<'a>(intake: &Intake<'_>, mut stream: impl Read + 'a, what: &str) -> Re
     let mut head = vec![0; Compression::HEAD];
     let length = read_head(&mut stream, &mut head).map_err(|error| corrupt(error, what.to_owned()))?;
     head.truncate(length);
-    let whole = std::io::Cursor::new(head.clone()).chain(stream);
+    let came = Rc::new(Cell::new(0));
+    let whole = Counted { input: std::io::Cursor::new(head.clone()).chain(stream), count: came.clone() };
     let buffered = BufReader::with_capacity(256 << 10, whole);
-    Decoder::for_good(buffered, &head, intake.memory())
-        .map_err(|error| intake.with_memory_hint(from_layer(error, what.to_owned())))
+    let decoder = Decoder::for_good(buffered, &head, intake.memory())
+        .map_err(|error| intake.with_memory_hint(from_layer(error, what.to_owned())))?;
+    Ok(Swelling { input: decoder, came, out: 0, limits: intake.limits().clone() })
+}
+
+/// A reader that says how much was read.
+struct Counted<R> {
+    input: R,
+    count: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.input.read(buffer)?;
+        self.count.set(self.count.get() + length as u64);
+        Ok(length)
+    }
+}
+
+/// What is inflated, within the bounds of a layer: what is in no layer costs as much time.
+struct Swelling<R> {
+    input: R,
+    came: Rc<Cell<u64>>,
+    out: u64,
+    limits: layer::Limits,
+}
+
+impl<R: Read> Read for Swelling<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.input.read(buffer)?;
+        self.out += length as u64;
+        let layer::Limits { ratio, ratio_from, .. } = self.limits;
+        if self.out > ratio_from && self.out / self.came.get().max(1) > ratio {
+            return Err(too_large(format!(
+                "more than the limit of {ratio} bytes for each that came (ratio)"
+            )));
+        }
+        Ok(length)
+    }
 }
 
 fn read_head(input: &mut impl Read, head: &mut [u8]) -> std::io::Result<usize> {
@@ -380,14 +458,13 @@ fn is_layer(head: &[u8]) -> bool {
         return true;
     }
     let Ok(header) = <&[u8; HEAD]>::try_from(head) else { return false };
-    let sum: u32 = header
-        .iter()
-        .enumerate()
-        .map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) })
-        .sum();
+    let counted = || header[..148].iter().chain(&[b' '; 8]).chain(&header[156..]);
+    // Some old writers summed signed bytes.
+    let sums: [i32; 2] =
+        [counted().map(|&b| i32::from(b)).sum(), counted().map(|&b| i32::from(b as i8)).sum()];
     let field = String::from_utf8_lossy(&header[148..156]);
-    let stated = u32::from_str_radix(field.trim_matches(['\0', ' ']), 8).ok();
-    stated == Some(sum) || header.iter().all(|byte| *byte == 0)
+    let stated = i32::from_str_radix(field.trim_matches(['\0', ' ']), 8).ok();
+    stated.is_some_and(|stated| sums.contains(&stated)) || header.iter().all(|byte| *byte == 0)
 }
 
 /// A member's name without `.` and leading slashes; none for one with `..`.

@@ -27,6 +27,11 @@ impl<'a> Intake<'a> {
         Ok(Self { engine, store: &engine.store, shared, limits, keeps_blobs })
     }
 
+    /// Bounds of what an archive decides about.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Memory for what an archive decides about.
     pub(super) fn memory(&self) -> &Memory {
         &self.limits.memory

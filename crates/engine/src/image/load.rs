@@ -8,8 +8,10 @@ use crate::error::{Error, Kind, Result, from_store};
 use crate::events::Event;
 use oci::archive::{ArchiveImage, Repositories, V1Image, config_from_v1};
 use oci::{
-    Descriptor, DiffId, Digest, Document, ImageConfig, ImageId, Index, Manifest, Platform, Reference, RootFs,
+    Descriptor, DiffId, Digest, Document, ImageConfig, ImageId, Index, Layout, Manifest, Platform, Reference,
+    RootFs, media,
 };
+use sha2::{Digest as _, Sha512};
 use std::sync::Mutex;
 use store::NewImage;
 
@@ -162,7 +164,10 @@ impl Intake<'_> {
         let lie = |is: &Digest, said: &Digest| {
             Err(Error::new(Kind::Corrupt, format!("layer `{name}` has digest `{is}`, not `{said}`")))
         };
-        let is_there = self.store.layer(diff_id).map_err(from_store)?.is_some();
+        // What passed is known already, and is looked at whether it is needed or not: a stream and a file of the same
+        // bytes are the same archive.
+        let has_passed = archive.has_passed(name)?;
+        let is_there = !has_passed && self.store.layer(diff_id).map_err(from_store)?.is_some();
         if is_there && !self.keeps_blobs() {
             return Ok(None);
         }
@@ -196,8 +201,12 @@ fn find(archive: &Archive<'_>, platform: &Platform, asked: bool) -> Result<Vec<F
         }
     }
     if let Some(index) = index {
+        archive
+            .document(Layout::FILE)
+            .map_or(Ok(()), |layout| Layout::parse(layout).map(drop))
+            .map_err(corrupt)?;
         let index: Index = parse_json(index, "index.json")?;
-        return of_oci(archive, &index, platform, asked, &[]);
+        return of_oci(archive, &index, &Choice { platform, asked }, &[], NESTED);
     }
     if let Some(list) = archive.document("repositories") {
         return of_v1(archive, &Repositories::parse(list).map_err(corrupt)?);
@@ -228,35 +237,56 @@ fn runs_on(config: &[u8], platform: &Platform) -> bool {
 
 /// A member below `blobs/` is named by its digest; so is a configuration since docker 1.10.
 fn verify(name: &str, bytes: &[u8]) -> Result<()> {
+    let is = match name.starts_with("blobs/sha512/") {
+        true => Digest::from_sha512(Sha512::digest(bytes).into()),
+        false => digest_of(bytes),
+    };
     let plain = || name.strip_suffix(".json").filter(|hex| hex.len() == 64);
-    let stated = name.strip_prefix("blobs/sha256/").or_else(plain);
-    match stated.filter(|hex| *hex != digest_of(bytes).hex()) {
-        Some(_) => Err(Error::new(Kind::Corrupt, format!("`{name}` has digest `{}`", digest_of(bytes)))),
+    let blob = || name.strip_prefix("blobs/")?.split_once('/').map(|(_, hex)| hex);
+    match blob().or_else(plain).filter(|hex| *hex != is.hex()) {
+        Some(_) => Err(Error::new(Kind::Corrupt, format!("`{name}` has digest `{is}`"))),
         None => Ok(()),
     }
+}
+
+/// How deep an index may lie in others. One in one is known; each could name thousands that contain thousands.
+const NESTED: usize = 8;
+
+/// Which images are wanted.
+struct Choice<'a> {
+    platform: &'a Platform,
+    /// The caller named the platform.
+    asked: bool,
 }
 
 /// Every image of an index, and of an index in it the one for the platform.
 fn of_oci(
     archive: &Archive<'_>,
     index: &Index,
-    platform: &Platform,
-    asked: bool,
+    choice: &Choice<'_>,
     names: &[Reference],
+    depth: usize,
 ) -> Result<Vec<Found>> {
+    let platform = choice.platform;
     let mut found = Vec::new();
     for descriptor in index.manifests.iter().filter(|descriptor| !descriptor.is_attestation()) {
         let own = names_of(descriptor);
         let names = if own.is_empty() { names } else { &own };
         match parse_document(archive, descriptor)? {
+            Document::Index(_) if depth == 0 => {
+                return Err(Error::new(
+                    Kind::Limit,
+                    format!("indexes lie more than {NESTED} deep in each other"),
+                ));
+            }
             Document::Index(inner) => {
                 let chosen = inner.choose(platform).ok_or_else(|| absent(platform))?.clone();
                 let only = Index { manifests: vec![chosen], ..inner };
-                found.extend(of_oci(archive, &only, platform, asked, names)?);
+                found.extend(of_oci(archive, &only, choice, names, depth - 1)?);
             }
             Document::Manifest(manifest) => {
                 let image = of_manifest(archive, descriptor, *manifest, names.to_vec())?;
-                found.extend((!asked || runs_on(&image.config, platform)).then_some(image));
+                found.extend((!choice.asked || runs_on(&image.config, platform)).then_some(image));
             }
         }
     }
@@ -269,9 +299,9 @@ fn of_manifest(
     manifest: Manifest,
     names: Vec<Reference>,
 ) -> Result<Found> {
-    let config = blob(archive, &manifest.config.digest)?.to_vec();
+    let config = described(archive, &manifest.config)?.to_vec();
     let layers = manifest.layers.iter().map(|layer| match layer.layer() {
-        Some(_) => Ok((blob_name(&layer.digest), Some(layer.digest.clone()))),
+        Some(_) => layer_of(archive, layer),
         None => Err(Error::new(
             Kind::Unsupported,
             format!("`{}` is no layer of an image: `{}`", layer.digest, layer.media_type),
@@ -285,8 +315,36 @@ fn of_manifest(
     })
 }
 
+fn layer_of(archive: &Archive<'_>, descriptor: &Descriptor) -> Result<(String, Option<Digest>)> {
+    let name = blob_name(&descriptor.digest);
+    match archive.layer_size(&name)? {
+        Some(size) if size != descriptor.size => Err(lying(descriptor, &format!("{size} bytes"))),
+        _ => Ok((name, Some(descriptor.digest.clone()))),
+    }
+}
+
+/// What a descriptor points at is of the kind and size that it says, or two readers would see two images (CVE-2021-41190).
 fn parse_document(archive: &Archive<'_>, descriptor: &Descriptor) -> Result<Document> {
-    Document::parse(blob(archive, &descriptor.digest)?).map_err(corrupt)
+    let document = Document::parse(described(archive, descriptor)?).map_err(corrupt)?;
+    let said = descriptor.media_type.as_str();
+    match &document {
+        Document::Index(_) if media::is_manifest(said) => Err(lying(descriptor, "an index, not a manifest")),
+        Document::Manifest(_) if media::is_index(said) => Err(lying(descriptor, "a manifest, not an index")),
+        _ => Ok(document),
+    }
+}
+
+fn lying(descriptor: &Descriptor, is: &str) -> Error {
+    let (digest, size, said) = (&descriptor.digest, descriptor.size, &descriptor.media_type);
+    Error::new(Kind::Corrupt, format!("`{digest}` is {is}; its descriptor says `{said}` of {size} bytes"))
+}
+
+fn described<'a>(archive: &'a Archive, descriptor: &Descriptor) -> Result<&'a [u8]> {
+    let bytes = blob(archive, &descriptor.digest)?;
+    match bytes.len() as u64 == descriptor.size {
+        true => Ok(bytes),
+        false => Err(lying(descriptor, &format!("{} bytes", bytes.len()))),
+    }
 }
 
 fn blob<'a>(archive: &'a Archive, digest: &Digest) -> Result<&'a [u8]> {

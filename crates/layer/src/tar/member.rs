@@ -159,6 +159,13 @@ impl Member {
             self.size = size;
             self.sparse_in_data = pending.major == 1;
             self.sparse = pending.list.or_else(|| sparse::pairs(&pending.numbers));
+            if self.sparse.is_none() {
+                return corrupt(
+                    "read pax header of",
+                    &self.path,
+                    "an offset without a length in its sparse map",
+                );
+            }
         }
         if pending.major > 1 {
             return unsupported("unpack", &self.path, "a PAX sparse format later than 1.0");
