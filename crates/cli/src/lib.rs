@@ -13,6 +13,8 @@ mod edge;
 mod fit;
 mod flags;
 mod help;
+mod progress;
+mod remote;
 mod render;
 mod sheet;
 

@@ -70,7 +70,7 @@ impl Store {
 
     /// Exact only under the exclusive lock: else some may be about to be referred to. While a record
     /// cannot be read nobody knows what it names, and every layer and blob is kept.
-    pub(crate) fn garbage(&self, _exclusive: &Exclusive) -> Result<Garbage> {
+    pub(crate) fn garbage(&self, exclusive: &Exclusive) -> Result<Garbage> {
         let below = |dir: &str| -> Result<Vec<String>> {
             Ok(disk::sorted_names(self.root(), dir)?
                 .into_iter()
@@ -78,13 +78,16 @@ impl Store {
                 .collect())
         };
         let (mut layers, mut blobs) = (below("layers")?, below("blobs/sha256")?);
+        let (pinned, old) = self.pinned(exclusive)?;
+        layers.retain(|path| !pinned.contains(path));
         if !layers.is_empty() || !blobs.is_empty() {
             let used = self.used_paths()?;
             let is_garbage = |path: &String| used.as_ref().is_some_and(|used| !used.contains(path));
             layers.retain(is_garbage);
             blobs.retain(is_garbage);
         }
-        Ok(Garbage { layers, blobs, drafts: below("tmp")? })
+        let drafts = below("tmp")?.into_iter().chain(old).collect();
+        Ok(Garbage { layers, blobs, drafts })
     }
 
     /// The layers and blobs that some record names; none where a record is damaged.

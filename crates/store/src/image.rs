@@ -26,7 +26,8 @@ pub struct ImageRecord {
     /// The digest of the manifest it came with, if it came with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<Digest>,
-    /// Its blobs in the store: its layers as they came, where the policy keeps them.
+    /// Its blobs in the store: the manifest and the index it came with, and its layers as they came where the policy
+    /// keeps them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blobs: Vec<Digest>,
     /// The sum of its layers' [`crate::LayerMeta::file_bytes`]: what docker calls its size.
@@ -62,6 +63,16 @@ pub struct NewImage {
     pub names: Vec<Reference>,
 }
 
+impl NewImage {
+    /// The same image, which came before in another way.
+    fn with(&self, before: Image) -> Self {
+        let mut blobs = [self.blobs.clone(), before.record.blobs].concat();
+        blobs.sort_unstable();
+        blobs.dedup();
+        Self { manifest: self.manifest.clone().or(before.record.manifest), blobs, ..self.clone() }
+    }
+}
+
 impl Image {
     /// Its id.
     pub fn id(&self) -> &ImageId {
@@ -83,7 +94,9 @@ impl Store {
         let image = match self.find_image(&new.id) {
             Ok(Some(image)) if new.blobs.iter().all(|blob| image.record.blobs.contains(blob)) => image,
             Err(error) if *error.kind() != Kind::Corrupt => return Err(error),
-            // A record that is damaged, or does not know of its blobs, is written anew.
+            // One that does not know of its blobs is written anew, and keeps those it had,
+            Ok(Some(image)) => self.commit_image(shared, &new.with(image))?,
+            // as is a record that is damaged.
             _ => self.commit_image(shared, &new)?,
         };
         for name in &new.names {

@@ -8,7 +8,7 @@
 //! <root>/                        /var/lib/hull, or --root
 //! ├── lock                       `hull store 1`: the format. flock: shared to use, exclusive to collect
 //! ├── config.json                Config, the user's: {"blobs": "drop" | "keep", "decoder_memory": BYTES}
-//! ├── blobs/sha256/HEX           layer blobs as they came, where the policy keeps them
+//! ├── blobs/sha256/HEX           manifests and indexes as they came; layer blobs, where the policy keeps them
 //! ├── layers/HEX/                by DiffId, never by chain: any image may share any layer
 //! │   ├── fs/                    the files, owned by the plain ids of the tar
 //! │   └── meta.json              LayerMeta: sizes, digests it came as, the boot it was written in
@@ -24,6 +24,7 @@
 //! ├── skeleton/                  lowest layer of every container: empty mount points
 //! ├── events, events.1            what happened: lines of JSON, appended by anybody, see `journal`
 //! ├── spare/0 … spare/3          directories of removed containers, clean, to be used again
+//! ├── partial/                   what is arriving, see `partial`
 //! ├── tmp/                       drafts; all of it is garbage when nobody shares `lock`
 //! └── trash/                     garbage, whatever it is
 //! <run>/                         /run/hull, or <root>/run
@@ -52,9 +53,10 @@
 //! | `refs/` | an image is given names | it is decided whether an image without names goes |
 //! | `names/` | a name and its container are being made or removed | replacing a name that leads nowhere; changing a record |
 //! | `slots/` | a slot is between its creation and its lock | looking for slots of dead owners |
+//! | `partial/HEX` | – | [`Arrival`]: who fetches the blob |
 //! | `slots/N` | a glance: does the owner live? | [`Slot`]: the owner |
 //!
-//! Order, where several are held: `lock`, `refs/`, `slots/`, `slots/N`, `containers/KEY`, `names/`; against
+//! Order, where several are held: `lock`, `partial/HEX`, `refs/`, `slots/`, `slots/N`, `containers/KEY`, `names/`; against
 //! it only without waiting.
 //!
 //! # Invariants
@@ -81,6 +83,7 @@ mod layer;
 mod list;
 mod names;
 mod notice;
+mod partial;
 mod recycle;
 mod refs;
 mod remove;
@@ -101,6 +104,7 @@ pub use image::{Image, ImageRecord, NewImage};
 pub use journal::Journal;
 pub use layer::{Layer, LayerDraft, LayerHandle, LayerMeta, LayerSource};
 pub use list::{State, Summary};
+pub use partial::Arrival;
 pub use refs::Tag;
 pub use remove::{ImageRemoval, Removed, RemovedImage};
 pub use root::{BlobPolicy, Config, Shared, Store};

@@ -4,7 +4,7 @@ use crate::shell::{Done, has, must};
 use std::process::Command;
 
 /// (program that tells whether it is there, package)
-pub(crate) const TESTS: [(&str, &str); 10] = [
+pub(crate) const TESTS: [(&str, &str); 12] = [
     ("busybox", "busybox-static"),
     ("python3", "python3"),
     ("tar", "tar"),
@@ -15,6 +15,8 @@ pub(crate) const TESTS: [(&str, &str); 10] = [
     ("crun", "crun"),
     ("umoci", "umoci"),
     ("newuidmap", "uidmap"),
+    ("docker-registry", "docker-registry"),
+    ("skopeo", "skopeo"),
 ];
 
 /// Engines that run hull-runtime, and what they need for all that is tested with them.

@@ -10,7 +10,7 @@ use syn::visit::Visit;
 const TIERS: [&[&str]; 6] = [
     &["fault"],
     &["sys", "oci", "template"],
-    &["seccomp", "cgroup", "layer", "logs"],
+    &["seccomp", "cgroup", "layer", "logs", "registry"],
     &["store", "runtime"],
     &["engine", "bundle"],
     &["cli", "runtime-cli"],

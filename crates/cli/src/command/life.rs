@@ -21,7 +21,9 @@ pub(super) const CREATE: Syntax = Syntax {
 
 pub(super) fn create(typed: &Typed, caller: &Caller) -> Done {
     let request = run::request_of(typed, caller)?;
-    let id = caller.engine()?.create(&request, &mut edge::warn)?;
+    let engine = caller.engine()?;
+    let create = |request: &request::RunRequest| Ok(engine.create(request, &mut edge::warn)?);
+    let id = run::with_image(typed, caller, &engine, request, create)?;
     line(&id.to_string()).map(|()| 0)
 }
 

@@ -19,6 +19,7 @@ mod man;
 mod overview;
 mod prune;
 mod ps;
+mod registry;
 mod run;
 mod run_flags;
 mod stats;
@@ -71,6 +72,10 @@ const COMMANDS: &[Command] = &[
     Command { names: &["images", "image ls", "image list"], syntax: &image::LIST, act: image::list },
     Command { names: &["import", "image import"], syntax: &image::IMPORT, act: image::import },
     Command { names: &["load", "image load"], syntax: &image::LOAD, act: image::load },
+    Command { names: &["pull", "image pull"], syntax: &registry::PULL, act: registry::pull },
+    Command { names: &["login"], syntax: &registry::LOGIN, act: registry::login },
+    Command { names: &["logout"], syntax: &registry::LOGOUT, act: registry::logout },
+    Command { names: &["search"], syntax: &registry::SEARCH, act: registry::search },
     Command { names: &["tag", "image tag"], syntax: &image::TAG, act: image::tag },
     Command { names: &["history", "image history"], syntax: &image::HISTORY, act: image::history },
     Command { names: &["rmi", "image rm", "image remove"], syntax: &image::REMOVE, act: image::remove },
@@ -94,8 +99,8 @@ const GROUPS: [&str; 3] = ["container", "image", "system"];
 
 #[rustfmt::skip]
 /// Commands of docker's, alone or after a group's name, that come with later capabilities.
-const LATER: [&str; 23] = [
-    "build", "builder", "buildx", "commit", "compose", "config", "context", "login", "logout", "manifest", "network", "node", "plugin", "pull", "push", "save", "search", "secret", "service", "stack", "swarm", "trust", "volume",
+const LATER: [&str; 19] = [
+    "build", "builder", "buildx", "commit", "compose", "config", "context", "manifest", "network", "node", "plugin", "push", "save", "secret", "service", "stack", "swarm", "trust", "volume",
 ];
 
 /// What was typed of a command's name: a word, or two after a group's.

@@ -13,16 +13,54 @@ use std::path::PathBuf;
 pub(crate) fn run(typed: &Typed, caller: &Caller) -> edge::Done {
     let request = request_of(typed, caller)?;
     let engine = caller.engine()?;
+    with_image(typed, caller, &engine, request, |request| begin(typed, &engine, request))
+}
+
+/// Does what needs the image; one that is not here is brought first, if it is to be.
+pub(super) fn with_image<T>(
+    typed: &Typed,
+    caller: &Caller,
+    engine: &engine::Engine,
+    mut request: RunRequest,
+    act: impl Fn(&RunRequest) -> Result<T, edge::Failure>,
+) -> Result<T, edge::Failure> {
+    if request.pull == request::Pull::Always {
+        request.image = super::registry::pull_for_run(typed, caller, engine, &request.image)?;
+        return act(&request);
+    }
+    match act(&request) {
+        Err(edge::Failure::Engine(error))
+            if request.pull == request::Pull::Missing
+                && *error.kind() == engine::Kind::NotFound
+                && !engine.has_image(&request.image) =>
+        {
+            request.image = super::registry::pull_for_run(typed, caller, engine, &request.image)
+                .map_err(|failure| with_hint_of(failure, &error))?;
+            act(&request)
+        }
+        other => other,
+    }
+}
+
+/// A name that is nearly another's is told even if a registry was asked in vain.
+fn with_hint_of(failure: edge::Failure, missing: &engine::Error) -> edge::Failure {
+    match (failure, missing.hint()) {
+        (edge::Failure::Engine(error), Some(hint)) => edge::Failure::Engine(error.with_hint(hint)),
+        (failure, _) => failure,
+    }
+}
+
+fn begin(typed: &Typed, engine: &engine::Engine, request: &RunRequest) -> edge::Done {
     if typed.is_on("detach") {
         if !request.streams.attach.is_empty() {
             return Err(Mistake::new("conflicting options: cannot specify both --attach and --detach").into());
         }
-        let id = engine.run_detached(&request, &mut edge::warn)?;
+        let id = engine.run_detached(request, &mut edge::warn)?;
         return crate::render::line(&id.to_string()).map(|()| 0);
     }
     let host = streams_of_host();
     check_terminal(&request.streams, host.input)?;
-    Ok(engine.run(&request, host, &mut edge::warn)?.code)
+    Ok(engine.run(request, host, &mut edge::warn)?.code)
 }
 
 /// The request, from a program that no container can reach.

@@ -30,7 +30,7 @@ const RUN: [Flag; FLAGS.len() + OF_RUN.len()] = {
 };
 
 #[rustfmt::skip]
-const FLAGS: [Flag; 79] = [
+const FLAGS: [Flag; 80] = [
     value("name", "NAME", "Name of the container; a random one otherwise").under(RECORD),
     switch("rm", "Remove the container when it ends").under(RECORD),
     value("restart", "POLICY", "Start it again when it ends: no, on-failure[:N], always, unless-stopped").under(RECORD),
@@ -42,6 +42,7 @@ const FLAGS: [Flag; 79] = [
     value("health-start-interval", "TIME", "Between two checks in that time (5s)").under(RECORD),
     switch("no-healthcheck", "No checks, whatever the image says").under(RECORD),
     value("pull", "WHEN", "Fetch the image: missing, never, always").under(RECORD),
+    switch("quiet", "Do not tell how it is fetched").or('q').under(RECORD),
     value("platform", "OS/ARCH", "The image must be for this platform").under(RECORD),
     value("label", "KEY=VALUE", "Set a label").or('l').under(RECORD),
     value("label-file", "FILE", "Read labels from a file of lines").under(RECORD),

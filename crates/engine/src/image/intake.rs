@@ -7,6 +7,7 @@ use layer::{Applied, Limits, Memory};
 use oci::Digest;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use store::{BlobDraft, BlobPolicy, LayerMeta, LayerSource, Shared, Store};
 
 /// What comes into the store by one command.
@@ -82,6 +83,35 @@ impl<'a> Intake<'a> {
         std::io::copy(&mut copy, &mut sum).map_err(|error| super::from_io(error, format!("keep {what}")))?;
         let (digest, _) = sum.finish();
         blob.commit(&digest).map_err(from_store).map(|()| digest)
+    }
+
+    /// Does so many things, several at once: they do not depend on each other. After a failure none is begun.
+    pub(super) fn at_once(
+        &self,
+        most: usize,
+        count: usize,
+        act: &(dyn Fn(usize) -> Result<()> + Sync),
+    ) -> Result<()> {
+        let next = AtomicUsize::new(0);
+        let work = || -> Result<()> {
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                if at >= count {
+                    return Ok(());
+                }
+                // The image is lost: the other workers need not go on.
+                act(at).inspect_err(|_| next.store(count, Ordering::Relaxed))?;
+            }
+        };
+        let workers = most.min(count).max(1);
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+            let mine = work();
+            let others = others
+                .into_iter()
+                .map(|other| other.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "unpack layers"))));
+            others.fold(mine, Result::and)
+        })
     }
 
     fn draft_blob(&self) -> Result<Option<BlobDraft<'_>>> {

@@ -95,7 +95,11 @@ impl Engine {
         let mut rows = Vec::new();
         for image in self.store.images().map_err(from_store)? {
             let created = created(&image);
-            let names: Vec<_> = names_of(&tags, image.id());
+            let mut names: Vec<_> = names_of(&tags, image.id());
+            let tagged: Vec<_> =
+                names.iter().filter(|name| name.tag().is_some()).map(Reference::name).collect();
+            // The digest by which it was pulled is shown beside its tag.
+            names.retain(|name| name.tag().is_some() || !tagged.contains(&name.name()));
             let names = if names.is_empty() { vec![None] } else { names.into_iter().map(Some).collect() };
             rows.extend(names.into_iter().map(|name| Row { image: image.clone(), name, created }));
         }

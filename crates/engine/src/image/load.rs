@@ -124,31 +124,13 @@ impl Intake<'_> {
         layers: &[(String, Option<Digest>)],
         ids: &[DiffId],
     ) -> Result<Vec<Digest>> {
-        let left = Mutex::new(layers.iter().zip(ids));
         let kept = Mutex::new(Vec::new());
-        let work = || -> Result<()> {
-            loop {
-                let next = left.lock().map_err(|_| Error::new(Kind::Failed, "unpack layers"))?.next();
-                let Some(((name, digest), diff_id)) = next else { return Ok(()) };
-                let unpacked = self.unpack(archive, name, digest.as_ref(), diff_id);
-                if unpacked.is_err() {
-                    // The image is lost: the other workers need not go on.
-                    left.lock().iter_mut().for_each(|left| left.by_ref().for_each(drop));
-                }
-                kept.lock()
-                    .iter_mut()
-                    .for_each(|kept| kept.extend(unpacked.as_ref().ok().cloned().flatten()));
-                unpacked?;
-            }
-        };
-        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(layers.len()).max(1);
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-            let mine = work();
-            let others = others
-                .into_iter()
-                .map(|other| other.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "unpack layers"))));
-            others.fold(mine, Result::and)
+        let most = std::thread::available_parallelism().map_or(1, usize::from);
+        self.at_once(most, layers.len(), &|at| {
+            let (name, digest) = &layers[at];
+            let unpacked = self.unpack(archive, name, digest.as_ref(), &ids[at])?;
+            kept.lock().iter_mut().for_each(|kept| kept.extend(unpacked.clone()));
+            Ok(())
         })?;
         Ok(kept.into_inner().unwrap_or_default())
     }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! tar stream ──ingest──▶ layer in the store ─┐
-//! archive ──load──▶ layers, config, names ───┼──▶ store::put_image: one commit, then it is there
+//! archive ──load──▶ layers, config, names ───┤
+//! registry ──pull──▶ layers, config, names ──┼──▶ store::put_image: one commit, then it is there
 //! changes, message ──import──▶ config ───────┘
 //! ```
 //!
@@ -14,6 +15,7 @@ mod import;
 mod intake;
 pub(crate) mod list;
 mod load;
+mod pull;
 mod seam;
 mod source;
 mod view;
@@ -21,6 +23,7 @@ mod view;
 pub use import::Import;
 pub use list::{Filter, Row};
 pub use load::{Load, Loaded};
+pub use pull::{Progress, Pull, Pulled, Silent, Step, from_registry};
 pub use source::Source;
 pub use view::{HistoryRow, inspect};
 

@@ -4,6 +4,7 @@ use super::list::{created, names_of};
 use crate::Engine;
 use crate::error::{Result, from_store};
 use jiff::Timestamp;
+use oci::Reference;
 use serde_json::{Value, json};
 use store::Image;
 
@@ -28,15 +29,18 @@ pub fn inspect(engine: &Engine, image: &Image) -> Result<Value> {
     let tags = engine.store.tags().map_err(from_store)?;
     let names = names_of(&tags, image.id());
     let tagged = tags.iter().filter(|tag| tag.image == *image.id()).map(|tag| tag.tagged).max();
-    let digests = image
-        .record
-        .manifest
-        .iter()
-        .flat_map(|digest| names.iter().map(move |name| format!("{}@{digest}", name.familiar_name())));
+    let by_manifest = image.record.manifest.iter().flat_map(|digest| {
+        let bare = names.iter().filter(|name| !names.iter().any(|other| is_pinned(other, name)));
+        bare.map(move |name| format!("{}@{digest}", name.familiar_name()))
+    });
+    let pinned = names.iter().filter(|name| name.tag().is_none()).map(Reference::familiar);
+    let mut digests: Vec<_> = pinned.chain(by_manifest).collect();
+    digests.sort_unstable();
+    digests.dedup();
     Ok(json!({
         "Id": image.id().to_string(),
         "RepoTags": names.iter().filter(|name| name.tag().is_some()).map(|name| name.familiar()).collect::<Vec<_>>(),
-        "RepoDigests": digests.collect::<Vec<_>>(),
+        "RepoDigests": digests,
         "Parent": "",
         "Comment": config.comment.clone().unwrap_or_default(),
         "Created": created(image).to_string(),
@@ -51,6 +55,11 @@ pub fn inspect(engine: &Engine, image: &Image) -> Result<Value> {
         "RootFS": { "Type": "layers", "Layers": config.rootfs.diff_ids.iter().map(ToString::to_string).collect::<Vec<_>>() },
         "Metadata": { "LastTagTime": tagged.map(|time| time.to_string()) },
     }))
+}
+
+/// The digest by which a repository's image was pulled.
+fn is_pinned(name: &Reference, of: &Reference) -> bool {
+    name.tag().is_none() && name.digest().is_some() && name.name() == of.name()
 }
 
 impl Engine {

@@ -26,7 +26,7 @@ pub(crate) use terminal::{Raw, size_of};
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result, from_runtime, from_store};
-use crate::request::{Pull, RunRequest, UserNamespace};
+use crate::request::{RunRequest, UserNamespace};
 use fault::Context;
 use rustix::fd::BorrowedFd;
 use std::ffi::OsString;
@@ -147,23 +147,15 @@ impl Engine {
     }
 
     fn image_to_run(&self, shared: &store::Shared, request: &RunRequest) -> Result<Image> {
-        let hint =
-            "`hull load` or `hull import` brings an image; pulling from a registry is not available yet";
-        if request.pull == Pull::Always {
-            return Err(Error::new(
-                Kind::Unsupported,
-                format!("pull `{}`: no registry can be asked yet", request.image),
-            )
-            .with_hint("`--pull missing` uses the image that is here"));
-        }
         let found = self.store.resolve(&request.image);
         let embedded = self.embedded_image(shared, &request.image, found.as_ref().ok())?;
         let image = match (embedded, found) {
             (Some(embedded), _) => embedded,
             (None, Err(error)) if *error.kind() == store::Kind::NotFound => {
                 check_name(&request.image)?;
-                return Err(from_store(error)
-                    .with_hint(self.near_image(&request.image).unwrap_or_else(|| hint.into())));
+                let near = self.near_image(&request.image);
+                let error = from_store(error);
+                return Err(near.into_iter().fold(error, |error, near| error.with_hint(near)));
             }
             (None, found) => found.map_err(from_store)?,
         };
