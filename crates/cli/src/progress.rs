@@ -55,6 +55,9 @@ pub(crate) const PULL: Words = Words {
     done: "Pull complete",
 };
 
+pub(crate) const PUSH: Words =
+    Words { pending: "Preparing", moving: "Pushing", exists: "Layer already exists", done: "Pushed" };
+
 #[derive(Default)]
 struct State {
     rows: Vec<Row>,
@@ -146,6 +149,7 @@ impl Teller {
             Step::Exists => self.words.exists,
             Step::Waiting => "Waiting",
             Step::Bytes(_) => self.words.moving,
+            Step::Mounted => "Mounted from another repository",
             Step::Done => self.words.done,
         }
     }
@@ -195,7 +199,7 @@ impl Teller {
         if state.rows.len() <= room {
             return state.rows.iter().map(|row| self.row(row)).collect();
         }
-        let is_over = |row: &&Row| matches!(row.step, Step::Done | Step::Exists);
+        let is_over = |row: &&Row| matches!(row.step, Step::Done | Step::Exists | Step::Mounted);
         let over = state.rows.iter().filter(is_over).count();
         let moving = state.rows.iter().filter(|row| matches!(row.step, Step::Bytes(_))).take(room - 1);
         let summary = format!("{over} of {} layers are here", state.rows.len());

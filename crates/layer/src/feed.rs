@@ -60,9 +60,9 @@ impl Filler {
 }
 
 impl Chunks {
-    /// Reads to the end and forgets it: what follows an archive's end counts for the hashes only.
-    pub(crate) fn drain(mut self) {
-        while self.next() && self.current.len > 0 {}
+    /// What of the current chunk is not consumed.
+    pub(crate) fn ahead(&self) -> &[u8] {
+        &self.current.bytes[self.at..self.current.len]
     }
 
     fn next(&mut self) -> bool {

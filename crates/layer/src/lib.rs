@@ -36,12 +36,14 @@
 
 mod attributes;
 mod change;
+mod compress;
 mod compression;
 mod error;
 mod feed;
 mod limits;
 mod memory;
 mod path;
+mod recipe;
 mod tar;
 mod tree;
 mod unpack;
@@ -49,10 +51,12 @@ mod window;
 mod write;
 
 pub use change::{Change, ChangeKind, Stack, changes};
+pub use compress::{Compressor, Target};
 pub use compression::{Compression, Decoder};
 pub use error::{Error, Kind, Result};
 pub use limits::Limits;
 pub use memory::Memory;
+pub use recipe::remake;
 pub use tar::{Member, Meta, Reader, Segment, Type};
 pub use write::{Entry, Writer, write_diff, write_tar};
 
@@ -88,6 +92,8 @@ pub struct Applied {
     /// Hard links whose targets are not in this layer, sorted, each with its target: nothing was made of them.
     /// What they stand for is a lower layer's file, as it is below this layer.
     pub links: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether [`remake`] can make the archive again by the recipe that was written.
+    pub can_be_remade: bool,
 }
 
 /// Unpacks one layer into `root`, an empty directory, in one pass over `input`. A second thread writes
@@ -96,10 +102,23 @@ pub struct Applied {
 ///
 /// # Errors
 /// See [`Kind`]; the message names the entry.
-pub fn apply(mut input: impl Read, root: BorrowedFd<'_>, limits: &Limits) -> Result<Applied> {
+pub fn apply(input: impl Read, root: BorrowedFd<'_>, limits: &Limits) -> Result<Applied> {
+    apply_noting(input, root, limits, None)
+}
+
+/// Likewise, and writes into `recipe`, an empty file, how the archive is made again: see [`remake`].
+///
+/// # Errors
+/// As [`apply`]; also when the recipe cannot be written.
+pub fn apply_noting(
+    mut input: impl Read,
+    root: BorrowedFd<'_>,
+    limits: &Limits,
+    recipe: Option<OwnedFd>,
+) -> Result<Applied> {
     let root =
         root.try_clone_to_owned().map_err(|e| Error::new(Kind::Io, "open layer directory").caused_by(e))?;
-    let (fed, unpacked) = both(&mut input, root, limits)?;
+    let (fed, unpacked) = both(&mut input, root, limits, recipe)?;
     Ok(Applied {
         digest: oci::Digest::from_sha256(fed.digest),
         diff_id: oci::DiffId::from_sha256(fed.diff_id),
@@ -112,14 +131,20 @@ pub fn apply(mut input: impl Read, root: BorrowedFd<'_>, limits: &Limits) -> Res
         blocks: unpacked.blocks,
         implied: unpacked.implied,
         links: unpacked.links,
+        can_be_remade: unpacked.can_be_remade,
     })
 }
 
 /// Runs both halves of the pipe. When both fail, the input's failure is the cause of the other.
-fn both(input: &mut dyn Read, root: OwnedFd, limits: &Limits) -> Result<(feed::Fed, unpack::Unpacked)> {
+fn both(
+    input: &mut dyn Read,
+    root: OwnedFd,
+    limits: &Limits,
+    recipe: Option<OwnedFd>,
+) -> Result<(feed::Fed, unpack::Unpacked)> {
     let (filler, chunks) = feed::pipe();
     let (fed, unpacked) = thread::scope(|scope| {
-        let unpack = move || unpack::unpack(chunks, root, limits);
+        let unpack = move || unpack::unpack(chunks, root, limits, recipe);
         let thread = thread::Builder::new().name("unpack".into()).spawn_scoped(scope, unpack);
         let thread = thread.map_err(|e| Error::new(Kind::Io, "start a thread").caused_by(e))?;
         let fed = feed::feed(input, filler, limits);

@@ -6,13 +6,16 @@ use crate::error::{At, Result, corrupt, limit};
 use crate::feed::Chunks;
 use crate::memory::Share;
 use crate::path;
+use crate::recipe::{self, Recipe, Recorded};
 use crate::tar::member::Meta;
 use crate::tar::{Member, Reader, Type};
 use crate::tree::{self, Absent, Dir, Tree};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, XattrFlags};
 use rustix::io::Errno;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 
 /// The prefix of a whiteout, image-spec layer.md "Whiteouts".
 pub(crate) const WHITEOUT: &[u8] = b".wh.";
@@ -36,13 +39,20 @@ pub(crate) struct Unpacked {
     pub(crate) blocks: BTreeSet<u16>,
     pub(crate) implied: Vec<Vec<u8>>,
     pub(crate) links: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) can_be_remade: bool,
 }
 
 /// Unpacks the whole stream below `root`, an empty directory.
-pub(crate) fn unpack(chunks: Chunks, root: OwnedFd, limits: &Limits) -> Result<Unpacked> {
+pub(crate) fn unpack(
+    chunks: Chunks,
+    root: OwnedFd,
+    limits: &Limits,
+    recipe: Option<OwnedFd>,
+) -> Result<Unpacked> {
     sys::umask::own_zero_umask().map_err(|errno| tree::io("make a umask of this thread's own", errno))?;
-    let mut unpack = Unpack::new(root, limits)?;
-    let mut reader = Reader::new(chunks, limits);
+    let recipe = Rc::new(RefCell::new(recipe.map(Recipe::new).transpose()?));
+    let mut unpack = Unpack::new(root, limits, recipe.clone())?;
+    let mut reader = Reader::new(Recorded { chunks, recipe: recipe.clone() }, limits);
     let mut member = Member::default();
     while reader.next(&mut member)? {
         unpack.note_owners(&member.meta);
@@ -51,7 +61,9 @@ pub(crate) fn unpack(chunks: Chunks, root: OwnedFd, limits: &Limits) -> Result<U
     }
     sys::step!("layer.unpack.entries");
     reader.into_inner().drain();
-    unpack.finish()
+    let unpacked = unpack.finish()?;
+    let can_be_remade = recipe.take().map(Recipe::finish).transpose()?;
+    Ok(Unpacked { can_be_remade: can_be_remade.unwrap_or(false), ..unpacked })
 }
 
 struct Unpack<'a> {
@@ -75,6 +87,7 @@ struct Unpack<'a> {
     left_out: u64,
     /// In which 65,536 ids, beyond the first, owners are.
     blocks: BTreeSet<u16>,
+    recipe: recipe::Shared,
 }
 
 struct Pending {
@@ -82,10 +95,10 @@ struct Pending {
     is_implied: bool,
 }
 
-type Data<'r, 'a> = &'r mut Reader<'a, Chunks>;
+type Data<'r, 'a> = &'r mut Reader<'a, Recorded>;
 
 impl<'a> Unpack<'a> {
-    fn new(root: OwnedFd, limits: &'a Limits) -> Result<Self> {
+    fn new(root: OwnedFd, limits: &'a Limits, recipe: recipe::Shared) -> Result<Self> {
         let mut this = Self {
             share: limits.memory.take(0, "nothing")?,
             tree: Tree::new(root, limits),
@@ -100,6 +113,7 @@ impl<'a> Unpack<'a> {
             logical_bytes: 0,
             left_out: 0,
             blocks: BTreeSet::new(),
+            recipe,
         };
         this.dirs.insert(Vec::new(), implied());
         Ok(this)
@@ -179,7 +193,7 @@ impl<'a> Unpack<'a> {
             Some(stat) if tree::file_type(&stat) == FileType::Directory => Ok(()),
             Some(stat) => {
                 let hides = tree::is_whiteout(&stat) || self.hidden.contains(whole);
-                tree::remove(dir, name, whole)?;
+                self.remove(dir, name, whole)?;
                 make().at("make directory", whole)?;
                 if hides { tree::set_opaque(dir, name, whole) } else { Ok(()) }
             }
@@ -203,7 +217,9 @@ impl<'a> Unpack<'a> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Maker::first_mode(&member.meta);
         let fd = self.replace(&dir, name, whole, || rustix::fs::openat(&*dir, name, flags, mode))?;
-        write(&fd, member, data, whole)?;
+        self.note(|recipe| recipe.file(whole));
+        self.write(&fd, member, data, whole)?;
+        self.note(Recipe::end_piece);
         self.file_bytes += member.stored;
         self.maker.finish_file(&fd, &member.meta, whole)
     }
@@ -234,7 +250,7 @@ impl<'a> Unpack<'a> {
     fn note_link(&mut self, whole: &[u8], parent: &[u8], name: &[u8], target: Vec<u8>) -> Result<()> {
         let dir = self.parent(parent)?;
         if tree::look(&*dir, name).at("look at", whole)?.is_some_and(|stat| !tree::is_whiteout(&stat)) {
-            tree::remove(&*dir, name, whole)?;
+            self.remove(&dir, name, whole)?;
             self.forget(whole);
         }
         // A link to such a link is one to the same file.
@@ -251,6 +267,31 @@ impl<'a> Unpack<'a> {
         self.maker.finish_node(&*dir, name, &member.meta, whole, is_link)
     }
 
+    /// Removes what an earlier member put there; its bytes are still the archive's.
+    fn remove(&self, dir: &Dir, name: &[u8], whole: &[u8]) -> Result<()> {
+        recipe::note_lost(&self.recipe, dir.as_fd(), name, whole)?;
+        tree::remove(&**dir, name, whole)
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Recipe)) {
+        if let Some(recipe) = self.recipe.borrow_mut().as_mut() {
+            note(recipe);
+        }
+    }
+
+    fn write(&self, fd: &OwnedFd, member: &Member, data: Data<'_, '_>, whole: &[u8]) -> Result<()> {
+        let Some(map) = &member.sparse else {
+            self.note(|recipe| recipe.piece(0));
+            return copy(fd, member.stored, data, whole);
+        };
+        for segment in map {
+            rustix::fs::seek(fd, SeekFrom::Start(segment.offset)).at("seek in", whole)?;
+            self.note(|recipe| recipe.piece(segment.offset));
+            copy(fd, segment.len, data, whole)?;
+        }
+        rustix::fs::ftruncate(fd, member.size).at("set length of", whole)
+    }
+
     /// Makes something new at a name; what an earlier member put there goes.
     fn replace<T>(
         &mut self,
@@ -261,7 +302,7 @@ impl<'a> Unpack<'a> {
     ) -> Result<T> {
         match make() {
             Err(Errno::EXIST) => {
-                tree::remove(&**dir, name, whole)?;
+                self.remove(dir, name, whole)?;
                 self.forget(whole);
                 make().at("make", whole)
             }
@@ -338,7 +379,7 @@ impl<'a> Unpack<'a> {
         let links = self.links.into_iter().collect();
         let (entries, file_bytes, left_out, blocks) =
             (self.entries, self.file_bytes, self.left_out, self.blocks);
-        Ok(Unpacked { entries, file_bytes, left_out, blocks, implied, links })
+        Ok(Unpacked { entries, file_bytes, left_out, blocks, implied, links, can_be_remade: false })
     }
 }
 
@@ -379,15 +420,6 @@ fn make_whiteout(dir: &Dir, name: &[u8], parent: &[u8], whole: &[u8]) -> Result<
     let fd =
         tree::open_below(&**dir, b".", OFlags::RDONLY | OFlags::DIRECTORY).at("open directory", parent)?;
     rustix::fs::fsetxattr(&fd, "trusted.overlay.origin", b"", XattrFlags::empty()).at("mark", parent)
-}
-
-fn write(fd: &OwnedFd, member: &Member, data: Data<'_, '_>, whole: &[u8]) -> Result<()> {
-    let Some(map) = &member.sparse else { return copy(fd, member.stored, data, whole) };
-    for segment in map {
-        rustix::fs::seek(fd, SeekFrom::Start(segment.offset)).at("seek in", whole)?;
-        copy(fd, segment.len, data, whole)?;
-    }
-    rustix::fs::ftruncate(fd, member.size).at("set length of", whole)
 }
 
 fn copy(fd: &OwnedFd, mut len: u64, data: Data<'_, '_>, whole: &[u8]) -> Result<()> {

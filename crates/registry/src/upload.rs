@@ -61,6 +61,18 @@ impl Repository<'_> {
         Ok(Pushed::Sent)
     }
 
+    /// Takes a blob over from another repository of the same registry. Whether that was allowed, and it is there.
+    pub fn mount(&self, blob: &Descriptor, from: &Reference) -> Result<bool> {
+        if from.domain() != self.name().domain() {
+            return Ok(false);
+        }
+        let place = self.own()?;
+        match Session::begin(&place, &blob.digest, Some(from))? {
+            None => Ok(true),
+            Some(session) => session.cancel().map(|()| false),
+        }
+    }
+
     /// Sends a blob whose digest and size are known when its last byte was read: `finish` tells them.
     pub fn push_stream(
         &self,
@@ -108,6 +120,14 @@ impl<'a> Session<'a> {
         let answer = place.site.expect(&place.ask(Method::POST, "blobs/uploads/"), &scope, &[202], &what)?;
         let mut session = Self { place, scope, url: String::new(), what };
         session.go_on(answer).map(|()| session)
+    }
+
+    /// Nothing will be sent.
+    fn cancel(self) -> Result<()> {
+        let answer = self.place.site.ask(&self.ask(Method::DELETE), &self.scope, &self.what)?;
+        // A registry that keeps it for a while does no harm.
+        answer.finish();
+        Ok(())
     }
 
     fn ask(&self, method: Method) -> Ask {

@@ -6,7 +6,7 @@ use crate::id::unique;
 use crate::root::{Shared, Store};
 use oci::{DiffId, Digest};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, Mode, OFlags, openat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +92,23 @@ impl LayerDraft<'_> {
         self.fs.as_fd()
     }
 
+    /// An empty file beside the files: how the layer's archive is made again.
+    pub fn recipe(&self) -> Result<OwnedFd> {
+        let path = self.recipe_path();
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        openat(self.store.root(), &path, flags, Mode::from_raw_mode(0o644)).at(|| format!("make `{path}`"))
+    }
+
+    /// The archive cannot be made again.
+    pub fn drop_recipe(&self) -> Result<()> {
+        let path = self.recipe_path();
+        disk::unlink(self.store.root(), &path).at(|| format!("remove `{path}`"))
+    }
+
+    fn recipe_path(&self) -> String {
+        format!("{}/recipe", self.path)
+    }
+
     /// Puts it under its DiffId. If that layer is there already, the draft is dropped: same bytes.
     pub fn commit(mut self, diff_id: &DiffId, meta: LayerMeta) -> Result<Layer> {
         let stored = Stored { meta, boot: self.store.boot_id()? };
@@ -144,8 +161,7 @@ impl Store {
         sys::step!("store.layer.draft");
         disk::make_dir(self.root(), &fs, 0o755).at(what)?;
         let fs = disk::open_dir(self.root(), &fs).at(what)?;
-        rustix::fs::fchmod(&fs, rustix::fs::Mode::from_raw_mode(0o755))
-            .at(|| "set the mode of a layer".into())?;
+        rustix::fs::fchmod(&fs, Mode::from_raw_mode(0o755)).at(|| "set the mode of a layer".into())?;
         Ok(LayerDraft { store: self, _shared: shared, path, fs, committed: false })
     }
 
@@ -166,6 +182,32 @@ impl Store {
     /// layers exist by the store's invariants.
     pub fn layer_handle(&self, diff_id: &DiffId) -> LayerHandle {
         LayerHandle::Dir { path: format!("{}/fs", dir_of(diff_id)) }
+    }
+
+    /// How the archive of a layer is made again; none where nothing was noted of it.
+    pub fn layer_recipe(&self, diff_id: &DiffId) -> Result<Option<OwnedFd>> {
+        let path = format!("{}/recipe", dir_of(diff_id));
+        match openat(self.root(), &path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+            Err(Errno::NOENT) => Ok(None),
+            other => other.at(|| format!("open `{path}`")).map(Some),
+        }
+    }
+
+    /// The blobs that a layer went out as.
+    pub fn sent(&self, diff_id: &DiffId) -> Result<Vec<LayerSource>> {
+        let sent = disk::read_record(self.root(), &sent_of(diff_id));
+        // It only saves work, and is written anew.
+        Ok(sent.ok().flatten().unwrap_or_default())
+    }
+
+    /// Notes that a layer went out as a blob. An image names the layer.
+    pub fn note_sent(&self, diff_id: &DiffId, blob: LayerSource) -> Result<()> {
+        let shared = self.share()?;
+        let mut sent = self.sent(diff_id)?;
+        sent.retain(|known| known.digest != blob.digest);
+        sent.insert(0, blob);
+        sent.truncate(SENT);
+        self.put_file(&shared, &sent_of(diff_id), &disk::to_json(&sent)?)
     }
 
     /// What is known of a layer that an image names; all nothing where its record is damaged.
@@ -215,6 +257,13 @@ impl Store {
         let used = self.used_paths()?;
         Ok(used.is_none_or(|used| used.contains(&dir_of(diff_id))))
     }
+}
+
+/// So many are noted: one for each compression that somebody uses.
+const SENT: usize = 4;
+
+fn sent_of(diff_id: &DiffId) -> String {
+    format!("{}/sent.json", dir_of(diff_id))
 }
 
 /// The layer's directory, relative to the root.

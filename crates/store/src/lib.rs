@@ -11,6 +11,8 @@
 //! ├── blobs/sha256/HEX           manifests and indexes as they came; layer blobs, where the policy keeps them
 //! ├── layers/HEX/                by DiffId, never by chain: any image may share any layer
 //! │   ├── fs/                    the files, owned by the plain ids of the tar
+//! │   ├── sent.json              blobs it was pushed as
+//! │   ├── recipe                 how its tar is made again, see layer::remake
 //! │   └── meta.json              LayerMeta: sizes, digests it came as, the boot it was written in
 //! ├── images/HEX.json            ImageRecord with the config verbatim; HEX = sha256 of that config
 //! ├── refs/NAME                  Tag {name, image, tagged}; `/` is written `%`, long names are hashed

@@ -1,4 +1,4 @@
-//! `hull images`, `import`, `load`, `tag`, `rmi`, `history`, `image inspect`, `image prune`.
+//! `hull images`, `import`, `load`, `save`, `commit`, `tag`, `rmi`, `history`, `image inspect`, `image prune`.
 
 use super::prune::{FILTER, confirm, tell_pruned, wanted};
 use super::{each, told};
@@ -6,7 +6,7 @@ use crate::Caller;
 use crate::edge::{Done, Failure};
 use crate::flags::{Mistake, Syntax, Typed, switch, value};
 use crate::render::{self, List, ago, line, row, short, size};
-use engine::image::{Filter, Import, Load, Row, Source, inspect as view};
+use engine::image::{Commit, Filter, Form, Import, Load, Row, Save, Source, inspect as view};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -141,6 +141,93 @@ pub(super) fn load(typed: &Typed, caller: &Caller) -> Done {
             line(&format!("Loaded image ID: {}", loaded.id))?;
         }
     }
+    Ok(0)
+}
+
+pub(super) const SAVE: Syntax = Syntax {
+    name: "save",
+    rest: "IMAGE [IMAGE…]",
+    about: "Write images into one archive that docker, podman and every reader of OCI layouts load.",
+    flags: &[
+        value("output", "FILE", "Write there, not to standard output").or('o'),
+        value("format", "KIND", "docker-archive (which is an OCI layout, too) or oci-archive"),
+        value("platform", "OS/ARCH[/VARIANT]", "The images must be for this platform"),
+    ],
+    examples: &["hull save debian:bookworm | ssh HOST hull load", "hull save -o images.tar app:1 app:2"],
+    words: (1, usize::MAX),
+    stops: false,
+};
+
+pub(super) fn save(typed: &Typed, caller: &Caller) -> Done {
+    let form = match typed.filled("format").unwrap_or("docker-archive") {
+        "docker-archive" | "docker" => Form::Docker,
+        "oci-archive" | "oci" => Form::Oci,
+        other => {
+            let what = format!("--format `{other}`: known are docker-archive and oci-archive");
+            return Err(Mistake::new(what).of_flag().into());
+        }
+    };
+    let request = Save { form, platform: typed.parsed_filled("platform", str::parse)? };
+    let Some(path) = typed.filled("output") else {
+        if rustix::termios::isatty(rustix::stdio::stdout()) {
+            let what = "cowardly refusing to save to a terminal. Use the -o flag or redirect";
+            return Err(Mistake::new(what).into());
+        }
+        caller.engine()?.save(&typed.words, &request, &mut std::io::stdout().lock())?;
+        return Ok(0);
+    };
+    let engine = caller.engine()?;
+    write_whole(std::path::Path::new(path), |out| Ok(engine.save(&typed.words, &request, out)?)).map(|()| 0)
+}
+
+/// A file that is there whole or not at all; one that is no regular file is written as it is.
+fn write_whole(
+    path: &std::path::Path,
+    write: impl FnOnce(&mut dyn std::io::Write) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Mistake::new(format!("write `{}`: {error}", path.display()));
+    let special = path.metadata().is_ok_and(|metadata| !metadata.is_file());
+    if special {
+        let mut file = std::fs::OpenOptions::new().write(true).open(path).map_err(failed)?;
+        return write(&mut file);
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let draft = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let file = std::fs::File::create(&draft).map_err(failed)?;
+    let mut out = std::io::BufWriter::with_capacity(256 << 10, file);
+    let done = write(&mut out).and_then(|()| Ok(std::fs::rename(&draft, path).map_err(failed)?));
+    if done.is_err() {
+        // Half an archive is none; the failure that is told is the first one.
+        drop(std::fs::remove_file(&draft));
+    }
+    done
+}
+
+pub(super) const COMMIT: Syntax = Syntax {
+    name: "commit",
+    rest: "CONTAINER [REPOSITORY[:TAG]]",
+    about: "Make an image of what a container changed.",
+    flags: &[
+        value("author", "TEXT", "Who made it").or('a'),
+        value("change", "INSTRUCTION", "Apply a Dockerfile instruction, e.g. 'CMD [\"sh\"]'").or('c'),
+        value("message", "TEXT", "Say something about the image").or('m'),
+        switch("pause", "Its processes stand still meanwhile (default true)").or('p'),
+    ],
+    examples: &["hull commit -m 'with curl' -c 'CMD [\"curl\"]' NAME app:2"],
+    words: (1, 2),
+    stops: false,
+};
+
+pub(super) fn commit(typed: &Typed, caller: &Caller) -> Done {
+    let name = typed.words.get(1).map(|name| name.parse()).transpose();
+    let request = Commit {
+        name: name.map_err(|error: oci::Error| Mistake::new(error.to_string()))?,
+        author: typed.last("author").map(str::to_owned),
+        message: typed.last("message").map(str::to_owned),
+        changes: typed.all("change").map(str::to_owned).collect(),
+        pause: typed.switch("pause").unwrap_or(true),
+    };
+    line(&caller.engine()?.commit(&typed.words[0], request)?.to_string())?;
     Ok(0)
 }
 

@@ -73,6 +73,9 @@ const COMMANDS: &[Command] = &[
     Command { names: &["import", "image import"], syntax: &image::IMPORT, act: image::import },
     Command { names: &["load", "image load"], syntax: &image::LOAD, act: image::load },
     Command { names: &["pull", "image pull"], syntax: &registry::PULL, act: registry::pull },
+    Command { names: &["push", "image push"], syntax: &registry::PUSH, act: registry::push },
+    Command { names: &["save", "image save"], syntax: &image::SAVE, act: image::save },
+    Command { names: &["commit", "container commit"], syntax: &image::COMMIT, act: image::commit },
     Command { names: &["login"], syntax: &registry::LOGIN, act: registry::login },
     Command { names: &["logout"], syntax: &registry::LOGOUT, act: registry::logout },
     Command { names: &["search"], syntax: &registry::SEARCH, act: registry::search },
@@ -99,8 +102,8 @@ const GROUPS: [&str; 3] = ["container", "image", "system"];
 
 #[rustfmt::skip]
 /// Commands of docker's, alone or after a group's name, that come with later capabilities.
-const LATER: [&str; 19] = [
-    "build", "builder", "buildx", "commit", "compose", "config", "context", "manifest", "network", "node", "plugin", "push", "save", "secret", "service", "stack", "swarm", "trust", "volume",
+const LATER: [&str; 16] = [
+    "build", "builder", "buildx", "compose", "config", "context", "manifest", "network", "node", "plugin", "secret", "service", "stack", "swarm", "trust", "volume",
 ];
 
 /// What was typed of a command's name: a word, or two after a group's.

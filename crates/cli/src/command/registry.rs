@@ -1,12 +1,12 @@
-//! `hull pull`, `login`, `logout`, `search`.
+//! `hull pull`, `push`, `login`, `logout`, `search`.
 
 use crate::Caller;
 use crate::edge::{self, Done, Failure};
 use crate::flags::{Mistake, Syntax, Typed, integer, switch, value};
-use crate::progress::{Channel, PULL as WORDS, Style, Teller};
+use crate::progress::{Channel, PULL as WORDS, PUSH as PUSHED, Style, Teller};
 use crate::render::{List, line, row};
 use engine::Engine;
-use engine::image::{Pull, Pulled};
+use engine::image::{Pull, Pulled, Push, Target};
 use oci::Reference;
 use registry::{Client, Login, server_of};
 use rustix::termios::{LocalModes, OptionalActions, isatty, tcgetattr, tcsetattr};
@@ -125,6 +125,74 @@ pub(super) fn pull_for_run(
 
 fn canonical(name: &str) -> String {
     name.parse::<Reference>().map(|name| name.canonical()).unwrap_or_default()
+}
+
+pub(super) const PUSH: Syntax = Syntax {
+    name: "push",
+    rest: "NAME[:TAG]",
+    about: "Send an image to the registry of its name.",
+    flags: &[
+        switch("all-tags", "Every tag of the repository that is here").or('a'),
+        value(
+            "compression",
+            "HOW",
+            "gzip[:LEVEL], zstd[:LEVEL] or none; as the layers came when absent, else gzip",
+        ),
+        value("platform", "OS/ARCH[/VARIANT]", "The image must be for this platform"),
+        value("progress", "HOW", "auto, tty (bars), plain (lines), json"),
+        switch("quiet", "Only the name").or('q'),
+        switch("disable-content-trust", "Accepted for docker's sake: hull makes no signatures"),
+    ],
+    examples: &["hull push 127.0.0.1:5000/app:1", "hull push --compression zstd:19 -a registry.example/app"],
+    words: (1, 1),
+    stops: false,
+};
+
+pub(super) fn push(typed: &Typed, caller: &Caller) -> Done {
+    let quiet = typed.is_on("quiet");
+    let style = Style::of(typed.last("progress"), quiet, Channel::Output)?;
+    let request = Push {
+        compression: typed.parsed_filled("compression", compression)?,
+        platform: typed.parsed_filled("platform", str::parse)?,
+    };
+    let (engine, client) = (caller.engine()?, caller.client()?);
+    let name = expanded(&client, &typed.words[0])?;
+    let teller = Teller::new(style, Channel::Output, &PUSHED);
+    let names = match typed.is_on("all-tags") {
+        true if name.tag().is_some() => {
+            return Err(Mistake::new("tag can't be used with --all-tags/-a").into());
+        }
+        true => engine.tags_of(&name)?,
+        false => vec![with_tag(name, &teller)],
+    };
+    for name in names {
+        teller.say(None, &format!("The push refers to repository [{}]", name.name()));
+        let pushed = engine.push(&client, &name, &request, &teller);
+        teller.finish();
+        let pushed = pushed?;
+        let (digest, size) = (pushed.digest, pushed.size);
+        teller.say(None, &format!("{}: digest: {digest} size: {size}", name.tag().unwrap_or_default()));
+        if quiet {
+            line(&pushed.name.canonical())?;
+        }
+    }
+    Ok(0)
+}
+
+/// `gzip[:1-9]`, `zstd[:1-19]`, `none`
+fn compression(word: &str) -> Result<Target, String> {
+    let (name, level) = word.split_once(':').map_or((word, None), |(name, level)| (name, Some(level)));
+    let level = level.map(str::parse::<i32>).transpose().map_err(|_| format!("`{word}`: no level"))?;
+    let within = |most: i32, usual: i32| match level.unwrap_or(usual) {
+        level if (1..=most).contains(&level) => Ok(level),
+        _ => Err(format!("`{word}`: levels are 1 to {most}")),
+    };
+    match name {
+        "gzip" => Ok(Target::Gzip(within(9, 6)? as u32)),
+        "zstd" => within(19, 3).map(Target::Zstd),
+        "none" if level.is_none() => Ok(Target::None),
+        _ => Err(format!("`{word}`: known are gzip, zstd and none")),
+    }
 }
 
 pub(super) const LOGIN: Syntax = Syntax {

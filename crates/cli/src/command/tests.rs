@@ -9,7 +9,7 @@ const PROMISED: &str = "detach interactive tty attach rm restart health-cmd heal
     memory-swap memory-reservation memory-swappiness cpus cpu-period cpu-quota cpu-shares cpu-rt-period \
     cpu-rt-runtime cpuset-cpus cpuset-mems pids-limit blkio-weight blkio-weight-device device-read-bps \
     device-write-bps device-read-iops device-write-iops cgroup-parent label label-file annotation stop-timeout \
-    stop-signal sig-proxy detach-keys log-driver log-opt platform pull network add-host dns dns-search dns-option";
+    stop-signal sig-proxy detach-keys log-driver log-opt platform pull quiet network add-host dns dns-search dns-option";
 
 fn typed(line: &str) -> Result<(Typed, &'static Command), Failure> {
     let (command, length) = find("run").unwrap();
@@ -110,9 +110,9 @@ fn mistyped_words_are_answered_with_what_is_near() {
         ("image lss", "'image lss' is not a hull command", "`hull image ls`"),
         ("contianer", "'contianer' is not a hull command", "`hull container`"),
         ("frobnicate", "'frobnicate' is not a hull command", "`hull help`"),
-        ("pull x", "'pull' is not a hull command", "not available yet"),
+        ("build x", "'build' is not a hull command", "not available yet"),
         ("volume", "'volume' is not a hull command", "not available yet"),
-        ("image save x", "'image save' is not a hull command", "not available yet"),
+        ("image build x", "'image build' is not a hull command", "not available yet"),
         ("run --read-onyl hello", "unknown flag: --read-onyl", "`--read-only`"),
         ("--rot x ps", "unknown flag: --rot", "`--root`"),
     ] {

@@ -49,7 +49,8 @@ impl<'a> Intake<'a> {
         let draft = self.store.draft_layer(self.shared).map_err(from_store)?;
         let blob = self.draft_blob()?;
         let copy = blob.as_ref().map(open).transpose()?;
-        let applied = layer::apply(Tee { input, copy }, draft.dir(), &self.limits)
+        let recipe = draft.recipe().map_err(from_store)?;
+        let applied = layer::apply_noting(Tee { input, copy }, draft.dir(), &self.limits, Some(recipe))
             .map_err(|error| self.with_memory_hint(from_layer(error, format!("unpack {what}"))))?;
         if applied.left_out > 0 {
             let count = applied.left_out;
@@ -58,12 +59,15 @@ impl<'a> Intake<'a> {
                 how layers are stacked"
             ));
         }
+        if !applied.can_be_remade {
+            draft.drop_recipe().map_err(from_store)?;
+        }
         sys::step!("engine.ingest.unpacked");
         let compressed = applied.compression != layer::Compression::None;
         let source = compressed.then(|| LayerSource {
             digest: applied.digest.clone(),
             size: applied.compressed_size,
-            media_type: None,
+            media_type: media_type(applied.compression).map(str::to_owned),
         });
         let (tar_size, entries, file_bytes) = (applied.tar_size, applied.entries, applied.file_bytes);
         let (implied, links) = (names(&applied.implied), links(&applied.links)?);
@@ -85,35 +89,6 @@ impl<'a> Intake<'a> {
         blob.commit(&digest).map_err(from_store).map(|()| digest)
     }
 
-    /// Does so many things, several at once: they do not depend on each other. After a failure none is begun.
-    pub(super) fn at_once(
-        &self,
-        most: usize,
-        count: usize,
-        act: &(dyn Fn(usize) -> Result<()> + Sync),
-    ) -> Result<()> {
-        let next = AtomicUsize::new(0);
-        let work = || -> Result<()> {
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                if at >= count {
-                    return Ok(());
-                }
-                // The image is lost: the other workers need not go on.
-                act(at).inspect_err(|_| next.store(count, Ordering::Relaxed))?;
-            }
-        };
-        let workers = most.min(count).max(1);
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-            let mine = work();
-            let others = others
-                .into_iter()
-                .map(|other| other.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "unpack layers"))));
-            others.fold(mine, Result::and)
-        })
-    }
-
     fn draft_blob(&self) -> Result<Option<BlobDraft<'_>>> {
         let draft = self.keeps_blobs.then(|| self.store.draft_blob(self.shared));
         draft.transpose().map_err(from_store)
@@ -127,6 +102,40 @@ impl<'a> Intake<'a> {
             )),
             _ => error,
         }
+    }
+}
+
+/// Does so many things, several at once: they do not depend on each other. After a failure none is begun.
+pub(super) fn at_once(most: usize, count: usize, act: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<()> {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if at >= count {
+                return Ok(());
+            }
+            // The image is lost: the other workers need not go on.
+            act(at).inspect_err(|_| next.store(count, Ordering::Relaxed))?;
+        }
+    };
+    let workers = most.min(count).max(1);
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+        let mine = work();
+        let others = others
+            .into_iter()
+            .map(|other| other.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "unpack layers"))));
+        others.fold(mine, Result::and)
+    })
+}
+
+/// What an image calls a layer that is compressed so, image-spec layer.md; there is no word for the others.
+fn media_type(compression: layer::Compression) -> Option<&'static str> {
+    match compression {
+        layer::Compression::None => Some(oci::media::LAYER),
+        layer::Compression::Gzip => Some(oci::media::LAYER_GZIP),
+        layer::Compression::Zstd => Some(oci::media::LAYER_ZSTD),
+        _ => None,
     }
 }
 

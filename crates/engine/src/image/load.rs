@@ -126,7 +126,7 @@ impl Intake<'_> {
     ) -> Result<Vec<Digest>> {
         let kept = Mutex::new(Vec::new());
         let most = std::thread::available_parallelism().map_or(1, usize::from);
-        self.at_once(most, layers.len(), &|at| {
+        super::intake::at_once(most, layers.len(), &|at| {
             let (name, digest) = &layers[at];
             let unpacked = self.unpack(archive, name, digest.as_ref(), &ids[at])?;
             kept.lock().iter_mut().for_each(|kept| kept.extend(unpacked.clone()));

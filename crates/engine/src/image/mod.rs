@@ -4,26 +4,38 @@
 //! tar stream ──ingest──▶ layer in the store ─┐
 //! archive ──load──▶ layers, config, names ───┤
 //! registry ──pull──▶ layers, config, names ──┼──▶ store::put_image: one commit, then it is there
-//! changes, message ──import──▶ config ───────┘
+//! changes, message ──import──▶ config ───────┤
+//! container ──commit──▶ one more layer ──────┘
+//!
+//! layer in the store ──remake──▶ its tar, byte for byte ──save──▶ archive
+//!                                              └─compress, push──▶ registry
 //! ```
 //!
 //! Nothing of an image is visible before all of it is verified and flushed. What a failure or a kill leaves are
 //! layers that no image names, and the next collection takes them.
 
 mod archive;
+mod commit;
 mod import;
 mod intake;
 pub(crate) mod list;
 mod load;
 mod pull;
+mod push;
+mod remake;
+mod save;
 mod seam;
 mod source;
 mod view;
 
+pub use commit::Commit;
 pub use import::Import;
+pub use layer::Target;
 pub use list::{Filter, Row};
 pub use load::{Load, Loaded};
 pub use pull::{Progress, Pull, Pulled, Silent, Step, from_registry};
+pub use push::{Push, Pushed};
+pub use save::{Form, Save};
 pub use source::Source;
 pub use view::{HistoryRow, inspect};
 

@@ -58,7 +58,9 @@ pub enum Step {
     Waiting,
     /// So many bytes of it have come.
     Bytes(u64),
-    /// It is unpacked and verified.
+    /// The registry took it over from another repository.
+    Mounted,
+    /// It is unpacked and verified, or sent.
     Done,
 }
 
@@ -221,7 +223,7 @@ impl Intake<'_> {
     ) -> Result<Vec<Digest>> {
         let layers: Vec<_> = chosen.manifest.layers.iter().zip(&chosen.diff_ids).collect();
         let kept = Mutex::new(Vec::new());
-        self.at_once(AT_ONCE, layers.len(), &|at| {
+        super::intake::at_once(AT_ONCE, layers.len(), &|at| {
             let (blob, diff_id) = layers[at];
             if self.pull_layer(repository, blob, diff_id, progress)? {
                 kept.lock().iter_mut().for_each(|kept| kept.push(blob.digest.clone()));

@@ -43,7 +43,29 @@ pub fn apply(tar: &[u8], root: &Path) -> layer::Result<Applied> {
 }
 
 pub fn apply_with(tar: &[u8], root: &Path, limits: &Limits) -> layer::Result<Applied> {
-    layer::apply(tar, File::open(root).unwrap().as_fd(), limits)
+    let recipe = memory_file();
+    let dir = File::open(root).unwrap();
+    let applied = layer::apply_noting(tar, dir.as_fd(), limits, Some(recipe.try_clone().unwrap().into()))?;
+    assert_remade(tar, &recipe, &dir, &applied);
+    Ok(applied)
+}
+
+/// A file of no name.
+pub fn memory_file() -> File {
+    let file = rustix::fs::memfd_create("recipe", rustix::fs::MemfdFlags::CLOEXEC);
+    file.unwrap().into()
+}
+
+/// Whatever archive is accepted can be made again, byte for byte.
+pub fn assert_remade(tar: &[u8], recipe: &File, dir: &File, applied: &Applied) {
+    assert!(applied.can_be_remade);
+    let mut plain = Vec::new();
+    let memory = layer::Memory::of(4 << 30);
+    let head = &tar[..tar.len().min(layer::Compression::HEAD)];
+    std::io::Read::read_to_end(&mut layer::Decoder::new(tar, head, &memory).unwrap(), &mut plain).unwrap();
+    let mut remade = Vec::new();
+    layer::remake(recipe, dir.as_fd(), &mut remade).unwrap();
+    assert!(remade == plain, "{} bytes were made again of {}", remade.len(), plain.len());
 }
 
 /// Applies to a directory of its own that is looked at by `look`.
