@@ -37,6 +37,7 @@ pub(crate) struct Teller {
     style: Style,
     channel: Channel,
     words: &'static Words,
+    heading: Mutex<Option<(String, String)>>,
     state: Mutex<State>,
 }
 
@@ -112,7 +113,7 @@ impl Channel {
 
 impl Teller {
     pub(crate) fn new(style: Style, channel: Channel, words: &'static Words) -> Self {
-        Self { style, channel, words, state: Mutex::default() }
+        Self { style, channel, words, heading: Mutex::default(), state: Mutex::default() }
     }
 
     /// A line of its own, `id: status` or without an id.
@@ -124,6 +125,11 @@ impl Teller {
             (_, Some(id)) => self.channel.put(&format!("{id}: {status}\n")),
             (_, None) => self.channel.put(&format!("{status}\n")),
         }
+    }
+
+    /// What is said before the layers, once it is known that there are some.
+    pub(crate) fn head(&self, id: &str, status: String) {
+        *self.heading.lock().unwrap_or_else(PoisonError::into_inner) = Some((id.to_owned(), status));
     }
 
     /// Draws the bars a last time.
@@ -220,6 +226,8 @@ impl Teller {
 
 impl Progress for Teller {
     fn begin(&self, layers: &[Descriptor]) {
+        let heading = self.heading.lock().unwrap_or_else(PoisonError::into_inner).take();
+        heading.into_iter().for_each(|(id, status)| self.say(Some(&id), &status));
         let mut state = self.lock();
         let row = |layer: &Descriptor| Row {
             layer: layer.digest.clone(),

@@ -40,7 +40,7 @@ const ROWS: &[(&str, i32, &str)] = &[
     ("--pidfile /etc/passwd bb true", 125, "pid file `/etc/passwd` is there already"),
     ("--cidfile /nope/x bb true", 125, "write the container ID to `/nope/x`"),
     ("--pull sometimes bb true", 125, "invalid pull option: 'sometimes': must be one of \"always\", \"missi"),
-    ("--pull always bb true", 125, "pull `bb`: no registry can be asked yet"),
+    ("-q --pull always bb true", 125, "registry `docker.io` is blocked by registries.toml"),
     ("--platform linux/arm64 bb true", 125, "image with reference bb was found but its platform (linux/amd6"),
     ("--platform / bb true", 125, "`` is an invalid component of `/`: platform specifier component must mat"),
     ("--label =x bb true", 125, "invalid label '=x': empty name"),
@@ -169,8 +169,10 @@ const ROWS: &[(&str, i32, &str)] = &[
     ("bb /bin", 126, "exec: \"/bin\": is a directory"),
     ("bb /etc/passwd", 126, "exec: \"/etc/passwd\": permission denied"),
     ("BB true", 125, "invalid reference format"),
-    ("nosuchimage true", 125, "no such image: nosuchimage"),
-    ("bb:nope true", 125, "no such image: bb:nope"),
+    ("--pull never nosuchimage true", 125, "no such image: nosuchimage"),
+    ("-q nosuchimage true", 125, "registry `docker.io` is blocked by registries.toml"),
+    ("--pull never bb:nope true", 125, "no such image: bb:nope"),
+    ("--quiet reg.nowhere:1/x true", 125, "reach registry `reg.nowhere:1`"),
 ];
 
 #[test]

@@ -266,7 +266,11 @@ impl Store {
         let draft = format!("tmp/{}", unique()?);
         disk::write_new(&self.root, &draft, FORMAT, true).at(|| format!("write `{draft}`"))?;
         sys::step!("store.make.format");
-        renameat(&self.root, &draft, &self.root, "lock").at(|| "write `lock`".into())
+        match renameat(&self.root, &draft, &self.root, "lock") {
+            // Somebody made it meanwhile, and took the draft for garbage.
+            Err(Errno::NOENT) if self.is_made()? => Ok(()),
+            done => done.at(|| "write `lock`".into()),
+        }
     }
 
     fn make_tree(&self) -> Sys<()> {

@@ -20,6 +20,8 @@ fn journey(root: &str) {
     let shared = store.share().unwrap();
     let digest = oci::Digest::from_sha256([3; 32]);
     store.draft_blob(&shared).unwrap().commit(&digest).unwrap();
+    let arriving = store.arrive(&shared, &digest, || {}).unwrap();
+    arriving.become_layer(&oci::DiffId::from_sha256([4; 32])).unwrap();
     drop(shared);
     let image = put_image(&store, &["a", "b"], "x", &["x"]);
     done("image");

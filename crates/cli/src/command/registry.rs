@@ -84,7 +84,7 @@ fn fetch(
 ) -> Result<Pulled, Failure> {
     let tag = name.digest().map_or_else(|| name.tag().unwrap_or("latest").to_owned(), ToString::to_string);
     let path = if name.domain() == "docker.io" { name.path().to_owned() } else { name.name() };
-    teller.say(Some(&tag), &format!("Pulling from {path}"));
+    teller.head(&tag, format!("Pulling from {path}"));
     let pulled = engine.pull(client, name, request, teller);
     teller.finish();
     let pulled = pulled?;

@@ -8,10 +8,12 @@
 
 mod caller;
 mod image;
+mod registry;
 mod terminal;
 
 pub use caller::{Caller, GRANTED, OWN};
 pub use image::{busybox, docker_archive, docker_archive_of, docker_archive_running, tar_of};
+pub use registry::{Registry, free_port};
 pub use terminal::Terminal;
 
 use std::io::Write;
@@ -37,7 +39,9 @@ impl Sandbox {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = PathBuf::from(format!("/var/tmp/hull-test-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&dir).expect("make the sandbox");
-        Self { dir }
+        let sandbox = Self { dir };
+        sandbox.set_registries("[[registry]]\nprefix = \"docker.io\"\nblocked = true\n");
+        sandbox
     }
 
     /// One in which the image `bb` is busybox.
@@ -59,11 +63,20 @@ impl Sandbox {
         self.dir.join("root")
     }
 
-    /// hull with some arguments, to be changed and run.
+    /// hull with some arguments, to be changed and run. It asks no registry but those of [`set_registries`](Self::set_registries),
+    /// and keeps logins in the sandbox.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(HULL);
         command.args(args).env("HULL_ROOT", self.root()).stdin(Stdio::null());
         command
+            .env("HULL_REGISTRIES", self.dir.join("registries.toml"))
+            .env("DOCKER_CONFIG", self.dir.join("docker"));
+        command
+    }
+
+    /// What `registries.toml` says.
+    pub fn set_registries(&self, text: &str) {
+        std::fs::write(self.dir.join("registries.toml"), text).expect("write registries.toml");
     }
 
     /// Runs hull to its end.
