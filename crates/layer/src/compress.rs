@@ -246,7 +246,7 @@ mod tests {
                 let mut back = Vec::new();
                 match target.compression() {
                     Compression::Gzip => {
-                        drop(flate2::read::GzDecoder::new(&*bytes).read_to_end(&mut back).unwrap())
+                        flate2::read::GzDecoder::new(&*bytes).read_to_end(&mut back).unwrap();
                     }
                     Compression::Zstd => back = zstd::decode_all(&*bytes).unwrap(),
                     _ => back.clone_from(&bytes),

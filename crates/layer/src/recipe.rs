@@ -283,9 +283,12 @@ fn open(root: BorrowedFd<'_>, path: &[u8]) -> Result<File> {
     })
 }
 
+/// By path, for each file that was ever there: what it had, if it was replaced.
+type Lost = HashMap<Vec<u8>, Vec<Option<Vec<u8>>>>;
+
 /// What the files that were replaced had, by path, in order; none where the name was another's meanwhile.
-fn lost(recipe: &File) -> Result<HashMap<Vec<u8>, Vec<Option<Vec<u8>>>>> {
-    let mut lost: HashMap<Vec<u8>, Vec<Option<Vec<u8>>>> = HashMap::new();
+fn lost(recipe: &File) -> Result<Lost> {
+    let mut lost = Lost::new();
     // How many files of a name there were; names are only kept of those that are replaced, so a first pass finds them.
     let mut names = std::collections::HashSet::new();
     let mut room = LOST_MAX;
