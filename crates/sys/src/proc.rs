@@ -79,12 +79,17 @@ pub struct Stat {
     /// A zombie does not, nor does the first process of a pid namespace that has ended and waits for somebody on the
     /// host to reap what was put into the namespace from there.
     pub lives: bool,
+    /// It has executed a program since it was forked. Until then it is its maker's image, and where it is to be it may
+    /// not have come yet.
+    pub has_program: bool,
     /// When it began, in clock ticks since boot: with its id it is this process and no other.
     pub born: u64,
 }
 
 /// PF_EXITING of linux/sched.h.
 const EXITING: u32 = 4;
+/// PF_FORKNOEXEC of the same.
+const NO_PROGRAM: u32 = 0x40;
 
 /// Looks at a process of this procfs.
 ///
@@ -103,7 +108,8 @@ pub fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     let state = *fields.next()?.as_bytes().first()?;
     let flags: u32 = fields.nth(5)?.parse().ok()?;
     let born = fields.nth(12)?.trim_end().parse().ok()?;
-    Some(Stat { lives: !matches!(state, b'Z' | b'X') && flags & EXITING == 0, born })
+    let lives = !matches!(state, b'Z' | b'X') && flags & EXITING == 0;
+    Some(Stat { lives, has_program: flags & NO_PROGRAM == 0, born })
 }
 
 #[cfg(test)]
@@ -113,9 +119,15 @@ mod tests {
     #[test]
     fn a_hostile_name_moves_no_field() {
         let line = b"12 (a) Z 1) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20\n";
-        assert_eq!(parse_stat(line), Some(Stat { lives: false, born: 4711 }), "flags 6: it is exiting");
+        assert_eq!(
+            parse_stat(line),
+            Some(Stat { lives: false, has_program: true, born: 4711 }),
+            "flags 6: it is exiting"
+        );
         let line = b"12 (a) S 1 2 3 4 5 4194560 7 8 9 10 11 12 13 14 15 16 17 18 4711 20\n";
-        assert_eq!(parse_stat(line), Some(Stat { lives: true, born: 4711 }));
+        assert_eq!(parse_stat(line), Some(Stat { lives: true, has_program: true, born: 4711 }));
+        let line = b"12 (a) S 1 2 3 4 5 4194368 7 8 9 10 11 12 13 14 15 16 17 18 4711 20\n";
+        assert_eq!(parse_stat(line).map(|stat| stat.has_program), Some(false));
         assert_eq!(parse_stat(b"12 (x"), None);
         assert_eq!(parse_stat(b"12 (x)"), None);
     }

@@ -85,6 +85,7 @@ impl Engine {
         if now.and_then(|now| now.pid) != running.pid {
             return Err(gone());
         }
+        crate::life::await_first_program(pid).map_err(|_| gone())?;
         let root = mounts_of(&target, what).map_err(|errno| gone().caused_by(errno))?;
         let side = Side { root, container: Some(text.to_owned()) };
         Ok(Inside { side, ids, is_sealed: false, _held: None })

@@ -13,8 +13,10 @@ use oci::runtime::{LinuxIdMapping, Process, Spec};
 use runtime::{Enter, Event, Plan, Stdio};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use store::{Container, Running};
 
 /// One more process.
@@ -107,11 +109,33 @@ impl Engine {
         if now.and_then(|now| now.pid) != running.pid {
             return Err(gone());
         }
+        await_first_program(pid).map_err(|_| gone())?;
         let lives = || sys::proc::stat(pid.as_raw_nonzero().get()).is_ok_and(|stat| stat.lives);
         // It may end while it is looked at.
         let spec = spec(container, pid, exec).map_err(|error| if lives() { error } else { gone() })?;
         let plan = Plan::new(&spec).map_err(from_runtime)?;
         Ok((plan, target, group))
+    }
+}
+
+/// A start that has not come to its program after so long never will.
+const START: Duration = Duration::from_secs(30);
+
+/// Waits until a container's first process runs its program. Before that its namespaces are not all made, and what its mount
+/// namespace shows is still the host's: nobody may enter.
+///
+/// # Errors
+/// ESRCH when it ended, ETIMEDOUT when it does not come that far.
+pub(crate) fn await_first_program(pid: Pid) -> rustix::io::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let stat = sys::proc::stat(pid.as_raw_nonzero().get())?;
+        match (stat.lives, stat.has_program) {
+            (false, _) => return Err(Errno::SRCH),
+            (true, true) => return Ok(()),
+            (true, false) if begun.elapsed() > START => return Err(Errno::TIMEDOUT),
+            (true, false) => std::thread::sleep(Duration::from_micros(200)),
+        }
     }
 }
 

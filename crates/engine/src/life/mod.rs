@@ -31,6 +31,7 @@ mod wire;
 
 pub use attach::{Attaching, Parted};
 pub use exec::ExecRequest;
+pub(crate) use exec::await_first_program;
 pub use logs::{Entry, Stream as LogStream};
 pub use reading::{LogRequest, log_moment};
 pub use stop::StopRequest;

@@ -51,7 +51,11 @@ pub(super) fn find(engine: &Engine, request: &RunRequest) -> Result<Found> {
 fn running_pid(engine: &Engine, name: &str) -> Result<i32> {
     match engine.container(name)? {
         (_, State::Running(running)) => {
-            running.pid.or_err(Kind::Conflict, || format!("container `{name}` is starting"))
+            let pid = running.pid.and_then(rustix::process::Pid::from_raw);
+            let starting = || format!("container `{name}` is starting");
+            let pid = pid.or_err(Kind::Conflict, starting)?;
+            crate::life::await_first_program(pid).or_err(Kind::Conflict, starting)?;
+            Ok(pid.as_raw_nonzero().get())
         }
         _ => Err(Error::new(
             Kind::Conflict,
