@@ -37,7 +37,8 @@ fn exec_runs_no_program_of_the_hosts_while_a_container_starts() {
     for (code, said) in tried(&sandbox, &["exec", "web", OF_HOST, "--version"], 400) {
         let is_missing =
             code == Some(127) && said.contains("no such file or directory") && !said.contains("shared");
-        let is_not_there = matches!(code, Some(1 | 137)) || said.contains("is not running") || said.contains("starting");
+        let is_not_there =
+            matches!(code, Some(1 | 137)) || said.contains("is not running") || said.contains("starting");
         assert!(is_missing || is_not_there, "{code:?}: {said}");
     }
     sandbox.ok(&["rm", "-f", "web"]);

@@ -90,12 +90,21 @@ fn soon<T>(act: impl FnOnce() -> T) -> T {
 #[test]
 fn a_manifest_of_another_digest_is_refused() {
     let server = open(|_, _, stream| {
-        reply(stream, "200 OK", &[("Content-Type", MANIFEST), ("Docker-Content-Digest", digest(b"x").as_str())], &manifest());
+        reply(
+            stream,
+            "200 OK",
+            &[("Content-Type", MANIFEST), ("Docker-Content-Digest", digest(b"x").as_str())],
+            &manifest(),
+        );
     });
     refused(manifest_of(&server), Kind::Corrupt, "it has digest");
     let server = open(|_, _, stream| reply(stream, "200 OK", &[("Content-Type", MANIFEST)], &manifest()));
     let name = format!("{}/x@{}", server.host, digest(b"other")).parse().unwrap();
-    refused(client().repository(&name).unwrap().manifest(digest(b"other").as_str()), Kind::Corrupt, "it has digest");
+    refused(
+        client().repository(&name).unwrap().manifest(digest(b"other").as_str()),
+        Kind::Corrupt,
+        "it has digest",
+    );
     assert_eq!(manifest_of(&server).unwrap().digest, digest(&manifest()));
 }
 
@@ -103,14 +112,25 @@ fn a_manifest_of_another_digest_is_refused() {
 fn a_manifest_that_is_two_things_or_another_than_is_said_is_refused() {
     for (media_type, body, kind, words) in [
         ("application/vnd.oci.image.index.v1+json", manifest(), Kind::Corrupt, "the registry says"),
-        (MANIFEST, br#"{"schemaVersion":2,"config":{},"layers":[],"manifests":[]}"#.to_vec(), Kind::Corrupt, "also an index"),
+        (
+            MANIFEST,
+            br#"{"schemaVersion":2,"config":{},"layers":[],"manifests":[]}"#.to_vec(),
+            Kind::Corrupt,
+            "also an index",
+        ),
         (MANIFEST, br#"{"schemaVersion":1,"fsLayers":[]}"#.to_vec(), Kind::Unsupported, "schema 1"),
-        ("application/vnd.docker.distribution.manifest.v1+prettyjws", br#"{"schemaVersion":1}"#.to_vec(), Kind::Unsupported, "schema 1"),
+        (
+            "application/vnd.docker.distribution.manifest.v1+prettyjws",
+            br#"{"schemaVersion":1}"#.to_vec(),
+            Kind::Unsupported,
+            "schema 1",
+        ),
         (MANIFEST, b"<html>".to_vec(), Kind::Corrupt, "parse manifest"),
         (MANIFEST, Vec::new(), Kind::Corrupt, "parse manifest"),
         (MANIFEST, "[".repeat(100_000).into_bytes(), Kind::Corrupt, "parse manifest"),
     ] {
-        let server = open(move |_, _, stream| reply(stream, "200 OK", &[("Content-Type", media_type)], &body));
+        let server =
+            open(move |_, _, stream| reply(stream, "200 OK", &[("Content-Type", media_type)], &body));
         refused(manifest_of(&server), kind, words);
     }
 }
@@ -162,11 +182,15 @@ fn a_blob_goes_on_after_each_cut_by_range_or_from_the_beginning() {
         let all = bytes.clone();
         let server = open(move |asked, before, stream| {
             let from = asked.header("range").filter(|_| takes_ranges);
-            let from = from.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()).unwrap_or(0);
+            let from = from
+                .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok())
+                .unwrap_or(0);
             let range = format!("bytes {from}-{}/{}", all.len() - 1, all.len());
             match from {
                 0 => head(stream, "200 OK", &[], Some(all.len())),
-                _ => head(stream, "206 Partial Content", &[("Content-Range", &range)], Some(all.len() - from)),
+                _ => {
+                    head(stream, "206 Partial Content", &[("Content-Range", &range)], Some(all.len() - from))
+                }
             }
             // A little more each time, so that it ends.
             let until = if before < 4 { (from + 30_000 * (before + 1)).min(all.len()) } else { all.len() };
@@ -187,7 +211,12 @@ fn a_blob_of_another_length_or_range_is_refused() {
     assert!(blob_of(&long, &wanted).unwrap_err().contains("1001 bytes where 1000 are promised"));
     let chunked = open(|_, _, stream| {
         head(stream, "200 OK", &[("Transfer-Encoding", "chunked")], None);
-        while stream.write_all(b"200\r\n").and_then(|()| stream.write_all(&[1; 512])).and_then(|()| stream.write_all(b"\r\n")).is_ok() {}
+        while stream
+            .write_all(b"200\r\n")
+            .and_then(|()| stream.write_all(&[1; 512]))
+            .and_then(|()| stream.write_all(b"\r\n"))
+            .is_ok()
+        {}
     });
     soon(|| assert!(blob_of(&chunked, &wanted).unwrap_err().contains("more than 1000 bytes")));
     let liar = open(|_, before, stream| match before {
@@ -209,18 +238,23 @@ fn a_document_of_another_digest_is_refused() {
     let repository = client.repository(&name).unwrap();
     let lie = Descriptor::new("x", digest(b"abc"), 3);
     refused(repository.document(&lie), Kind::Corrupt, "it has digest");
-    refused(repository.document(&Descriptor::new("x", digest(b"abc"), 1 << 40)), Kind::Limit, "more than 4194304");
+    refused(
+        repository.document(&Descriptor::new("x", digest(b"abc"), 1 << 40)),
+        Kind::Limit,
+        "more than 4194304",
+    );
 }
 
 #[test]
 fn redirects_end_keep_credentials_at_home_and_lead_nowhere_odd() {
     let other = open(|_, _, stream| reply(stream, "200 OK", &[("Content-Type", MANIFEST)], &manifest()));
     let to = format!("http://{}/v2/x/manifests/1", other.host);
-    let astray = Server::start(move |asked, _, stream| match (asked.path.as_str(), asked.header("authorization")) {
-        (_, None) => reply(stream, "401 Unauthorized", &[("WWW-Authenticate", "Basic realm=x")], b""),
-        ("/v2/", _) => reply(stream, "200 OK", &[], b""),
-        _ => reply(stream, "307 Temporary Redirect", &[("Location", &to)], b""),
-    });
+    let astray =
+        Server::start(move |asked, _, stream| match (asked.path.as_str(), asked.header("authorization")) {
+            (_, None) => reply(stream, "401 Unauthorized", &[("WWW-Authenticate", "Basic realm=x")], b""),
+            ("/v2/", _) => reply(stream, "200 OK", &[], b""),
+            _ => reply(stream, "307 Temporary Redirect", &[("Location", &to)], b""),
+        });
     assert!(manifest_of(&astray).is_ok());
     assert!(astray.asked().iter().any(|asked| asked.header("authorization") == Some("Basic bWU6c2VjcmV0")));
     let told = other.asked();
@@ -235,7 +269,9 @@ fn redirects_end_keep_credentials_at_home_and_lead_nowhere_odd() {
 
 #[test]
 fn a_registry_that_asks_for_credentials_for_ever_is_asked_twice() {
-    let server = Server::start(|_, _, stream| reply(stream, "401 Unauthorized", &[("WWW-Authenticate", "Basic realm=x")], b""));
+    let server = Server::start(|_, _, stream| {
+        reply(stream, "401 Unauthorized", &[("WWW-Authenticate", "Basic realm=x")], b"")
+    });
     soon(|| refused(manifest_of(&server), Kind::Denied, "fetch manifest"));
     assert!(server.count("GET", "/v2/x/manifests/1") <= 2);
     let host = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
@@ -243,8 +279,16 @@ fn a_registry_that_asks_for_credentials_for_ever_is_asked_twice() {
     let server = Server::start(move |asked, _, stream| match asked.path.starts_with("/token") {
         true => reply(stream, "200 OK", &[], br#"{"token":"t"}"#),
         false => {
-            let challenge = format!("Bearer realm=\"http://{}/token\",service=\"s\",scope=\"repository:x:pull\"", own.lock().unwrap());
-            reply(stream, "401 Unauthorized", &[("WWW-Authenticate", &challenge)], br#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#);
+            let challenge = format!(
+                "Bearer realm=\"http://{}/token\",service=\"s\",scope=\"repository:x:pull\"",
+                own.lock().unwrap()
+            );
+            reply(
+                stream,
+                "401 Unauthorized",
+                &[("WWW-Authenticate", &challenge)],
+                br#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#,
+            );
         }
     });
     host.lock().unwrap().clone_from(&server.host);
@@ -256,13 +300,18 @@ fn a_registry_that_asks_for_credentials_for_ever_is_asked_twice() {
 fn tokens_are_asked_for_with_the_scope_once_and_used() {
     let host = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
     let own = host.clone();
-    let server = Server::start(move |asked, _, stream| match (asked.path.split('?').next().unwrap(), asked.header("authorization")) {
-        ("/token", Some("Basic bWU6c2VjcmV0")) => reply(stream, "200 OK", &[], br#"{"access_token":"good","expires_in":300}"#),
-        ("/token", _) => reply(stream, "403 Forbidden", &[], b""),
-        (_, Some("Bearer good")) => reply(stream, "200 OK", &[("Content-Type", MANIFEST)], &manifest()),
-        _ => {
-            let challenge = format!("Bearer realm=\"http://{}/token\",service=\"s\"", own.lock().unwrap());
-            reply(stream, "401 Unauthorized", &[("WWW-Authenticate", &challenge)], b"");
+    let server = Server::start(move |asked, _, stream| {
+        match (asked.path.split('?').next().unwrap(), asked.header("authorization")) {
+            ("/token", Some("Basic bWU6c2VjcmV0")) => {
+                reply(stream, "200 OK", &[], br#"{"access_token":"good","expires_in":300}"#)
+            }
+            ("/token", _) => reply(stream, "403 Forbidden", &[], b""),
+            (_, Some("Bearer good")) => reply(stream, "200 OK", &[("Content-Type", MANIFEST)], &manifest()),
+            _ => {
+                let challenge =
+                    format!("Bearer realm=\"http://{}/token\",service=\"s\"", own.lock().unwrap());
+                reply(stream, "401 Unauthorized", &[("WWW-Authenticate", &challenge)], b"");
+            }
         }
     });
     host.lock().unwrap().clone_from(&server.host);
@@ -270,14 +319,22 @@ fn tokens_are_asked_for_with_the_scope_once_and_used() {
     let repository_name = format!("{}/a/x:1", server.host).parse().unwrap();
     let repository = client.repository(&repository_name).unwrap();
     assert!(repository.manifest("1").is_ok() && repository.manifest("2").is_ok());
-    let tokens: Vec<_> = server.asked().into_iter().filter(|asked| asked.path.starts_with("/token")).collect();
+    let tokens: Vec<_> =
+        server.asked().into_iter().filter(|asked| asked.path.starts_with("/token")).collect();
     assert_eq!(tokens.len(), 1, "{tokens:?}");
-    assert!(tokens[0].path.contains("scope=repository%3Aa%2Fx%3Apull") && tokens[0].path.contains("service=s"));
+    assert!(
+        tokens[0].path.contains("scope=repository%3Aa%2Fx%3Apull") && tokens[0].path.contains("service=s")
+    );
 }
 
 #[test]
 fn a_token_service_that_lies_or_never_ends_is_left() {
-    for body in [b"[]".to_vec(), br#"{"token":""}"#.to_vec(), br#"{"token":"a\r\nX: y"}"#.to_vec(), vec![b' '; 2 << 20]] {
+    for body in [
+        b"[]".to_vec(),
+        br#"{"token":""}"#.to_vec(),
+        br#"{"token":"a\r\nX: y"}"#.to_vec(),
+        vec![b' '; 2 << 20],
+    ] {
         let host = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
         let own = host.clone();
         let server = Server::start(move |asked, _, stream| match asked.path.starts_with("/token") {
@@ -295,14 +352,21 @@ fn a_token_service_that_lies_or_never_ends_is_left() {
 
 #[test]
 fn what_passes_is_waited_for_and_what_does_not_is_told() {
-    for status in ["429 Too Many Requests", "500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable"] {
+    for status in
+        ["429 Too Many Requests", "500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable"]
+    {
         let busy = open(move |_, before, stream| match before {
             0 | 1 => reply(stream, status, &[("Retry-After", "0")], b""),
             _ => reply(stream, "200 OK", &[("Content-Type", MANIFEST)], &manifest()),
         });
         assert!(soon(|| manifest_of(&busy)).is_ok(), "{status}");
         let for_ever = open(move |_, _, stream| {
-            reply(stream, status, &[("Retry-After", "100000")], br#"{"errors":[{"code":"TOOMANYREQUESTS","message":"slow\u001b[2J down"}]}"#);
+            reply(
+                stream,
+                status,
+                &[("Retry-After", "100000")],
+                br#"{"errors":[{"code":"TOOMANYREQUESTS","message":"slow\u001b[2J down"}]}"#,
+            );
         });
         let error = soon(|| manifest_of(&for_ever)).unwrap_err();
         assert!(error.line().ends_with("slow [2J down"), "{}", error.line());
@@ -314,7 +378,12 @@ fn what_passes_is_waited_for_and_what_does_not_is_told() {
     });
     assert!(soon(|| manifest_of(&cut_off)).is_ok());
     let gone = open(|_, _, stream| {
-        reply(stream, "404 Not Found", &[], br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#);
+        reply(
+            stream,
+            "404 Not Found",
+            &[],
+            br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#,
+        );
     });
     refused(manifest_of(&gone), Kind::NotFound, "manifest unknown");
 }
@@ -323,14 +392,21 @@ fn what_passes_is_waited_for_and_what_does_not_is_told() {
 fn pages_are_followed_and_loops_and_floods_end() {
     let server = open(|asked, _, stream| match asked.path.contains("last=") {
         true => reply(stream, "200 OK", &[], br#"{"tags":["c"]}"#),
-        false => reply(stream, "200 OK", &[("Link", "</v2/x/tags/list?n=2&last=b>; rel=\"next\"")], br#"{"tags":["a","b"]}"#),
+        false => reply(
+            stream,
+            "200 OK",
+            &[("Link", "</v2/x/tags/list?n=2&last=b>; rel=\"next\"")],
+            br#"{"tags":["a","b"]}"#,
+        ),
     });
     let tags = |server: &Server| {
         let name = format!("{}/x", server.host).parse().unwrap();
         client().repository(&name).and_then(|repository| repository.tags())
     };
     assert_eq!(tags(&server).unwrap(), ["a", "b", "c"]);
-    let round = open(|_, _, stream| reply(stream, "200 OK", &[("Link", "</v2/x/tags/list?n=1000>; rel=next")], br#"{"tags":["a"]}"#));
+    let round = open(|_, _, stream| {
+        reply(stream, "200 OK", &[("Link", "</v2/x/tags/list?n=1000>; rel=next")], br#"{"tags":["a"]}"#)
+    });
     soon(|| refused(tags(&round), Kind::Refused, "lead back"));
     let flood = open(|_, before, stream| {
         let page = format!("{{\"tags\":[{}\"x\"]}}", "\"x\",".repeat(50_000));
@@ -354,7 +430,12 @@ fn an_upload_goes_on_after_a_cut_and_ends_at_the_digest() {
                 reply(stream, "202 Accepted", &[("Location", "/v2/x/blobs/uploads/1?s=b")], b"");
             }
             ("GET", "/v2/x/blobs/uploads/1") => {
-                reply(stream, "204 No Content", &[("Location", "/v2/x/blobs/uploads/1?s=a"), ("Range", "0-999")], b"");
+                reply(
+                    stream,
+                    "204 No Content",
+                    &[("Location", "/v2/x/blobs/uploads/1?s=a"), ("Range", "0-999")],
+                    b"",
+                );
             }
             ("PUT", _) => reply(stream, "201 Created", &[], b""),
             ("GET", "/v2/") => reply(stream, "200 OK", &[], b""),
@@ -376,7 +457,8 @@ fn an_upload_goes_on_after_a_cut_and_ends_at_the_digest() {
 fn referrers_are_listed_by_the_registry_or_under_a_tag() {
     let subject = digest(b"subject");
     let tag = format!("/v2/x/manifests/{}", subject.as_str().replace(':', "-"));
-    let store: std::sync::Arc<std::sync::Mutex<std::collections::HashMap<String, Vec<u8>>>> = Default::default();
+    let store: std::sync::Arc<std::sync::Mutex<std::collections::HashMap<String, Vec<u8>>>> =
+        Default::default();
     let server = open({
         let store = store.clone();
         move |asked, _, stream| match asked.method.as_str() {
@@ -412,7 +494,11 @@ fn nobody_there_is_told_at_once() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let name = format!("{closed}/x:1").parse().unwrap();
     let error = soon(|| client().repository(&name).unwrap().manifest("1")).unwrap_err();
-    assert!(*error.kind() == Kind::Unreachable && error.line().contains("Connection refused"), "{}", error.line());
+    assert!(
+        *error.kind() == Kind::Unreachable && error.line().contains("Connection refused"),
+        "{}",
+        error.line()
+    );
 }
 
 #[test]

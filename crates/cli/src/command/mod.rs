@@ -4,6 +4,7 @@ mod boot;
 mod change;
 mod complete;
 mod container;
+mod costs;
 mod cp;
 mod df;
 mod doctor;
@@ -83,6 +84,10 @@ const COMMANDS: &[Command] = &[
     Command { names: &["history", "image history"], syntax: &image::HISTORY, act: image::history },
     Command { names: &["rmi", "image rm", "image remove"], syntax: &image::REMOVE, act: image::remove },
     Command { names: &["image inspect"], syntax: &image::INSPECT, act: image::inspect },
+    Command { names: &["image tree"], syntax: &costs::TREE, act: costs::tree },
+    Command { names: &["image diff"], syntax: &costs::DIFF, act: costs::diff },
+    Command { names: &["image mount"], syntax: &costs::MOUNT, act: costs::mount },
+    Command { names: &["image unmount", "image umount"], syntax: &costs::UNMOUNT, act: costs::unmount },
     Command { names: &["image prune"], syntax: &image::PRUNE, act: image::prune },
     Command { names: &["doctor", "system doctor"], syntax: &doctor::SYNTAX, act: doctor::doctor },
     Command { names: &["info", "system info"], syntax: &info::SYNTAX, act: info::info },

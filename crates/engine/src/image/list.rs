@@ -156,6 +156,7 @@ impl Engine {
     pub fn remove_image(&self, text: &str, force: bool) -> Result<RemovedImage> {
         self.bury()?;
         let image = self.store.resolve(text).map_err(from_store)?;
+        self.check_unmounted(image.id())?;
         let done = self.store.remove_image(text, ImageRemoval { force }).map_err(from_store)?;
         let event = |action| Event::of_image(&image, action, image.id());
         self.report_all(done.removed.iter().filter_map(|removed| match removed {

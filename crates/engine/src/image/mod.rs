@@ -16,35 +16,59 @@
 
 mod archive;
 mod commit;
+mod compare;
 mod import;
 mod intake;
 pub(crate) mod list;
 mod load;
+mod mount;
+mod packages;
 mod pull;
 mod push;
 mod remake;
+mod rpm;
 mod save;
 mod seam;
 mod source;
+mod tree;
 mod view;
 
 pub use commit::Commit;
+pub use compare::{Difference, FileDifference, ValueDifference};
 pub use import::Import;
 pub use layer::Target;
 pub use list::{Filter, Row};
 pub use load::{Load, Loaded};
+pub use mount::Mounted;
 pub use pull::{Progress, Pull, Pulled, Silent, Step, from_registry};
 pub use push::{Push, Pushed};
 pub use save::{Form, Save};
 pub use source::Source;
+pub use tree::{Costs, LayerCost};
 pub use view::{HistoryRow, inspect};
 
 use crate::Engine;
-use crate::error::{Error, Kind, Result, from_store};
+use crate::error::{Error, Kind, Result, from_runtime, from_store};
+use fault::Context;
 use oci::{Digest, Platform};
+use runtime::Overlay;
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, openat};
 use sha2::{Digest as _, Sha256};
 use std::io::Write;
 use store::Image;
+
+/// An image's files as one tree, to be looked at; gone when closed.
+fn mount_view(engine: &Engine, image: &Image) -> Result<OwnedFd> {
+    let whole = engine.layers_of(&image.record.layers)?;
+    let count = image.record.layers.len();
+    // A lone layer, and an image of none, have the empty skeleton below them: not seen by who compares two of the same.
+    let lower = whole.lower.iter().take(count.max(1)).cloned().collect();
+    let view = Overlay { lower, ..whole }.view().map_err(from_runtime)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(&view, ".", flags, Mode::empty())
+        .or_err(Kind::Failed, || format!("look at image `{}`", image.id()))
+}
 
 impl Engine {
     /// Does an image run on a platform?

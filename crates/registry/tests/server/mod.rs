@@ -61,7 +61,8 @@ fn serve(mut stream: TcpStream, all: &Mutex<Vec<Asked>>, answer: &Answer) {
     while let Some(asked) = read(&mut reader) {
         let before = {
             let mut all = all.lock().unwrap();
-            let before = all.iter().filter(|one| one.method == asked.method && one.path == asked.path).count();
+            let before =
+                all.iter().filter(|one| one.method == asked.method && one.path == asked.path).count();
             all.push(asked.clone());
             before
         };

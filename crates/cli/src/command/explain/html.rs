@@ -21,7 +21,7 @@ svg .good rect{stroke:var(--good)}svg .warn rect{stroke:var(--warn)}svg .bad rec
 svg .chip.good rect{fill:var(--goodback)}svg .chip.warn rect{fill:var(--warnback)}svg .chip.bad rect{fill:var(--badback)}";
 
 /// What was typed, or read from a kernel's file, is text and nothing else.
-pub(super) fn escape(text: &str) -> String {
+pub(in crate::command) fn escape(text: &str) -> String {
     let one = |c: char| match c {
         '&' => "&amp;".to_owned(),
         '<' => "&lt;".to_owned(),

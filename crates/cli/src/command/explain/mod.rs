@@ -10,6 +10,7 @@ use crate::flags::{Mistake, Syntax, Typed, switch};
 use crate::render::{Screen, put};
 use crate::sheet::{self, Mark, Row, Section};
 use engine::explain::{Difference, Explanation, differences};
+pub(in crate::command) use html::escape;
 
 pub(super) const SYNTAX: Syntax = Syntax {
     name: "explain",
