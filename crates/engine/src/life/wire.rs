@@ -81,9 +81,10 @@ fn receive(from: impl AsFd, flags: RecvFlags) -> Result<Option<Packet>> {
     let mut buffer = vec![0; 1 + MOST];
     loop {
         let length = match recv(&from, &mut buffer[..], flags) {
-            Ok((_, 0)) | Err(Errno::CONNRESET) => return Ok(None),
+            Ok((_, 0)) => return Ok(None),
             Ok((length, _)) => length,
-            Err(Errno::INTR) => continue,
+            // Said once, where the other end went without having heard all: what it said before comes after.
+            Err(Errno::INTR | Errno::CONNRESET) => continue,
             Err(errno) => return Err(errno),
         };
         if let Some(tag) = Tag::of(buffer[0]) {
@@ -171,6 +172,16 @@ mod tests {
         let first = hear(&theirs).unwrap().unwrap();
         assert_eq!((first.tag, first.payload.as_slice()), (Tag::Output, &b"ab\0c"[..]));
         assert_eq!(hear(&theirs).unwrap().unwrap().payload, 7i32.to_le_bytes());
+        assert!(hear(&theirs).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_last_word_is_heard_from_one_who_did_not_listen() {
+        let (ours, theirs) = pair().unwrap();
+        say(&theirs, Tag::Resize, &[80, 0, 24, 0]).unwrap();
+        say(&ours, Tag::Ended, &7i32.to_le_bytes()).unwrap();
+        drop(ours);
+        assert_eq!(hear(&theirs).unwrap().unwrap().tag, Tag::Ended);
         assert!(hear(&theirs).unwrap().is_none());
     }
 
