@@ -35,11 +35,9 @@ fn exec_runs_no_program_of_the_hosts_while_a_container_starts() {
     assert!(std::path::Path::new(OF_HOST).exists());
     sandbox.ok(&["run", "-d", "--name", "web", "bb", "sleep", "1000"]);
     for (code, said) in tried(&sandbox, &["exec", "web", OF_HOST, "--version"], 400) {
-        let is_missing =
-            code == Some(127) && said.contains("no such file or directory") && !said.contains("shared");
-        let is_not_there =
-            matches!(code, Some(1 | 137)) || said.contains("is not running") || said.contains("starting");
-        assert!(is_missing || is_not_there, "{code:?}: {said}");
+        // Not there, killed with the container, or refused because that came or went.
+        let is_nobodys = matches!(code, Some(1 | 126 | 127 | 137)) && !said.contains("libraries");
+        assert!(is_nobodys, "{code:?}: {said}");
     }
     sandbox.ok(&["rm", "-f", "web"]);
     sandbox.assert_clean();

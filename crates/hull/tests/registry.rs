@@ -324,7 +324,7 @@ fn tls_is_believed_by_its_authority_and_not_otherwise() {
         let script = format!("mount --bind {} /etc/hosts && exec \"$@\"", hosts.display());
         let mut command = Command::new("unshare");
         command.args(["-m", "sh", "-ec", &script, "sh"]).args(words);
-        command.env("HULL_ROOT", here.root()).env("HULL_REGISTRIES", dir.join("registries.toml"));
+        command.env("HULL_ROOT", here.root()).env("HULL_REGISTRIES", here.registries());
         command.env("XDG_CONFIG_HOME", if trusted { dir.join("config") } else { dir.join("none") });
         command.output().unwrap()
     };
@@ -433,5 +433,109 @@ fn a_pull_that_was_killed_goes_on_where_it_stopped() {
         log.lines().filter(|line| line.contains("GET /v2/big/blobs/") && line.contains(" 206 ")).count();
     assert_eq!(partial, 1, "it was asked for what follows byte {had}: {log}");
     assert_eq!(there.ok(&["system", "df", "--format", "{{.Type}}"]).lines().count(), 6);
+    there.assert_clean();
+}
+
+/// Round all places, and back under the same digest.
+#[test]
+fn an_image_is_copied_between_all_places_with_its_digest() {
+    let here = Sandbox::new();
+    let registry = Registry::start(&here);
+    registry.known_to(&here);
+    here.hull_with_input(
+        &["load"],
+        &docker_archive("reg.test/x:1", &[busybox(), tar_of(&[("f", &[1; 100_000])])]),
+    );
+    here.ok(&["push", "-q", "reg.test/x:1"]);
+    let digest = digest_of(&here, "reg.test/x:1");
+    let dir = here.path().display().to_string();
+    let steps = [
+        ("docker://reg.test/x:1", format!("oci:{dir}/layout:a")),
+        (&*format!("oci:{dir}/layout:a"), format!("oci-archive:{dir}/l.tar:b")),
+        (&*format!("oci-archive:{dir}/l.tar:b"), format!("dir:{dir}/dir")),
+        (&*format!("dir:{dir}/dir"), "docker://reg.test/back:1".to_owned()),
+        ("docker://reg.test/back:1", "docker://reg.test/again:2".to_owned()),
+    ];
+    for (from, to) in steps {
+        let copied = here.ok(&["image", "copy", "-q", from, &to]);
+        assert_eq!(copied.trim_end(), digest, "{from} to {to}");
+    }
+    assert_eq!(skopeo_digest(&format!("oci-archive:{dir}/l.tar:b")), digest);
+    assert_eq!(skopeo_digest(&format!("dir:{dir}/dir")), digest);
+    let there = elsewhere(&registry);
+    there.ok(&["image", "copy", "-q", "docker://reg.test/again:2", "mine:1"]);
+    assert_eq!(there.ok(&["run", "--rm", "mine:1", "echo", "copied"]), "copied\n");
+    assert_eq!(there.ok(&["images", "--format", "{{.Repository}}:{{.Tag}}"]), "mine:1\n");
+    there.ok(&["image", "copy", "-q", "mine:1", &format!("docker-archive:{dir}/d.tar:named:7")]);
+    assert_eq!(
+        skopeo(&["inspect", "--format", "{{.Name}}", &format!("docker-archive:{dir}/d.tar:named:7")])
+            .trim_end(),
+        "docker.io/library/named"
+    );
+    there.ok(&[
+        "image",
+        "copy",
+        "-q",
+        &format!("docker-archive:{dir}/d.tar"),
+        &format!("dir:{dir}/from-docker"),
+    ]);
+    there.ok(&["image", "copy", "-q", &format!("dir:{dir}/from-docker"), "round:1"]);
+    assert_eq!(
+        there.ok(&["image", "inspect", "-f", "{{.Id}}", "round:1"]),
+        there.ok(&["image", "inspect", "-f", "{{.Id}}", "mine:1"])
+    );
+    let (code, told) = there.fails(&["image", "copy", &format!("oci:{dir}/layout:nope"), "x:1"]);
+    assert_ne!((code, told.is_empty()), (0, true));
+    there.assert_clean();
+    here.assert_clean();
+}
+
+fn skopeo_digest(place: &str) -> String {
+    let shown: Value = serde_json::from_str(&skopeo(&["inspect", place])).unwrap();
+    shown["Digest"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_list_is_put_together_annotated_pushed_and_pulled() {
+    let here = Sandbox::new();
+    let registry = Registry::start(&here);
+    registry.known_to(&here);
+    for arch in ["amd64", "arm64"] {
+        let name = format!("reg.test/built-{arch}:1");
+        let platform = format!("linux/{arch}");
+        here.hull_with_input(
+            &["import", "--platform", &platform, "-c", "CMD [\"sh\"]", "-", &name],
+            &busybox(),
+        );
+        here.ok(&["push", "-q", &name]);
+    }
+    let list = "reg.test/app:1";
+    here.ok(&["manifest", "create", list, "reg.test/built-amd64:1"]);
+    let (code, told) = here.fails(&["manifest", "create", list, "reg.test/built-arm64:1"]);
+    assert!(code == 1 && told.contains("--amend"), "{told}");
+    here.ok(&["manifest", "create", "--amend", list, "reg.test/built-arm64:1"]);
+    here.ok(&["manifest", "annotate", "--variant", "v8", list, "reg.test/built-arm64:1"]);
+    let shown: Value = serde_json::from_str(&here.ok(&["manifest", "inspect", list])).unwrap();
+    assert_eq!(shown["manifests"].as_array().unwrap().len(), 2);
+    assert_eq!(shown["manifests"][1]["platform"]["variant"], "v8");
+    let digest = here.ok(&["manifest", "push", "--purge", list]);
+    assert!(digest.starts_with("sha256:"), "{digest}");
+    assert_eq!(here.fails(&["manifest", "push", list]).0, 1);
+    let there = elsewhere(&registry);
+    assert_eq!(there.ok(&["run", "--rm", "-q", list, "echo", "from a list"]), "from a list\n");
+    assert_eq!(digest_of(&there, list), digest.trim_end());
+    let verbose: Value = serde_json::from_str(&there.ok(&["manifest", "inspect", "-v", list])).unwrap();
+    assert_eq!(verbose.as_array().unwrap().len(), 2);
+    there.ok(&[
+        "image",
+        "copy",
+        "-q",
+        "--all",
+        &format!("docker://{list}"),
+        &format!("oci:{}/all", there.path().display()),
+    ]);
+    let blobs = std::fs::read_dir(there.path().join("all/blobs/sha256")).unwrap().count();
+    assert!(blobs >= 6, "an index, two manifests, two configurations, a layer: {blobs}");
+    here.assert_clean();
     there.assert_clean();
 }

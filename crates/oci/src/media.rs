@@ -88,6 +88,11 @@ pub fn is_index(media_type: &str) -> bool {
     matches!(media_type, INDEX | DOCKER_LIST)
 }
 
+/// Whether it is a word of docker's, and not the specification's.
+pub fn is_docker(media_type: &str) -> bool {
+    media_type.starts_with("application/vnd.docker.")
+}
+
 /// Whether it is an image configuration of either kind.
 pub fn is_config(media_type: &str) -> bool {
     matches!(media_type, CONFIG | DOCKER_CONFIG)

@@ -109,6 +109,25 @@ impl Settings {
         self
     }
 
+    /// The same, but that a registry need not prove who it is.
+    pub fn trusting(mut self, host: &str) -> Self {
+        let is_of_host = |registry: &&mut Registry| {
+            registry.covers(host).is_some() || registry.prefix.starts_with(&format!("{host}/"))
+        };
+        self.registries.iter_mut().filter(is_of_host).for_each(|registry| registry.insecure = true);
+        if self.registry_of(host).is_none() {
+            let (prefix, mirrors) = (host.to_owned(), Vec::new());
+            self.registries.push(Registry {
+                prefix,
+                location: None,
+                insecure: true,
+                blocked: false,
+                mirrors,
+            });
+        }
+        self
+    }
+
     /// What a typed name means: an alias, a name of the default registry, or just itself.
     pub fn expand(&self, typed: &str) -> Result<Reference> {
         let parse = |text: &str| text.parse::<Reference>().map_err(|error| error.map_kind(|_| Kind::Invalid));
@@ -284,6 +303,17 @@ mod tests {
         assert_eq!(asked(&settings, "127.0.0.1:5000/a"), ["127.0.0.1:5000/a insecure"]);
         assert!(settings.is_insecure("[::1]:5000") && settings.is_insecure("localhost"));
         assert!(!settings.is_insecure("10.0.0.1:5000"));
+    }
+
+    #[test]
+    fn a_registry_can_be_trusted_for_once() {
+        let settings = Settings::parse(TEXT).unwrap().trusting("reg.other:5000").trusting("docker.io");
+        assert_eq!(asked(&settings, "reg.other:5000/a"), ["reg.other:5000/a insecure"]);
+        assert_eq!(
+            asked(&settings, "busybox").last().unwrap(),
+            "registry-1.docker.io/library/busybox insecure"
+        );
+        assert_eq!(asked(&settings, "reg.third/a"), ["reg.third/a"]);
     }
 
     #[test]

@@ -26,6 +26,7 @@
 //! ├── skeleton/                  lowest layer of every container: empty mount points
 //! ├── events, events.1            what happened: lines of JSON, appended by anybody, see `journal`
 //! ├── spare/0 … spare/3          directories of removed containers, clean, to be used again
+//! ├── manifests/NAME             ManifestList, until it is pushed
 //! ├── partial/                   what is arriving, see `partial`
 //! ├── tmp/                       drafts; all of it is garbage when nobody shares `lock`
 //! └── trash/                     garbage, whatever it is
@@ -83,6 +84,7 @@ mod image;
 mod journal;
 mod layer;
 mod list;
+mod manifests;
 mod names;
 mod notice;
 mod partial;
@@ -106,6 +108,7 @@ pub use image::{Image, ImageRecord, NewImage};
 pub use journal::Journal;
 pub use layer::{Layer, LayerDraft, LayerHandle, LayerMeta, LayerSource};
 pub use list::{State, Summary};
+pub use manifests::ManifestList;
 pub use partial::Arrival;
 pub use refs::Tag;
 pub use remove::{ImageRemoval, Removed, RemovedImage};

@@ -1,6 +1,7 @@
 //! `hull rm`, `diff`, `inspect`, `container prune`.
 
 use super::image::show;
+use super::life::at_once;
 use super::prune::{FILTER, confirm, tell_pruned, wanted};
 use super::{each, told};
 use crate::Caller;
@@ -31,11 +32,15 @@ pub(super) fn remove(typed: &Typed, caller: &Caller) -> Done {
     if typed.is_on("link") {
         return each(&typed.words, |name| no_link(&engine, name));
     }
-    each(&typed.words, |name| match engine.remove_container(name, how) {
-        // As docker: -f of what is not there is done.
-        Err(error) if how.force && *error.kind() == engine::Kind::NotFound => told(error),
-        other => other.map_err(Failure::from).and_then(|_| line(name)),
-    })
+    at_once(
+        &typed.words,
+        |name| match engine.remove_container(name, how) {
+            // As docker: -f of what is not there is done.
+            Err(error) if how.force && *error.kind() == engine::Kind::NotFound => told(error).map(|()| false),
+            other => other.map_err(Failure::from).map(|_| true),
+        },
+        |name, is_gone| if is_gone { line(name) } else { Ok(()) },
+    )
 }
 
 /// docker's answer where nothing is linked: the container itself is not removed.

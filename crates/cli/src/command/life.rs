@@ -8,6 +8,8 @@ use crate::{Caller, edge};
 use engine::Kind;
 use engine::life::{Attaching, ExecRequest, Parted, StopRequest};
 use engine::request;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 pub(super) const CREATE: Syntax = Syntax {
     name: "create",
@@ -253,7 +255,7 @@ pub(super) const PAUSE: Syntax = Syntax {
 
 pub(super) fn pause(typed: &Typed, caller: &Caller) -> Done {
     let engine = caller.engine()?;
-    each(&typed.words, |name| engine.pause(name).map_err(Failure::from).and_then(|()| line(name)))
+    at_once(&typed.words, |name| engine.pause(name).map_err(Failure::from), |name, ()| line(name))
 }
 
 pub(super) const UNPAUSE: Syntax = Syntax {
@@ -265,23 +267,32 @@ pub(super) const UNPAUSE: Syntax = Syntax {
 
 pub(super) fn unpause(typed: &Typed, caller: &Caller) -> Done {
     let engine = caller.engine()?;
-    each(&typed.words, |name| engine.unpause(name).map_err(Failure::from).and_then(|()| line(name)))
+    at_once(&typed.words, |name| engine.unpause(name).map_err(Failure::from), |name, ()| line(name))
 }
 
+/// So many things are acted on at once.
+const AT_ONCE: usize = 32;
+
 /// Acts on all at once, and then tells of each in the order it was typed.
-fn at_once<T: Send>(
+pub(super) fn at_once<T: Send>(
     words: &[String],
     act: impl Fn(&str) -> Result<T, Failure> + Sync,
     tell: impl Fn(&str, T) -> Result<(), Failure>,
 ) -> Done {
-    let act = &act;
-    let mut done: Vec<_> = match words {
-        [only] => vec![act(only)],
-        words => std::thread::scope(|scope| {
-            let threads: Vec<_> = words.iter().map(|word| scope.spawn(move || act(word))).collect();
-            threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
-        }),
+    let next = AtomicUsize::new(0);
+    let done: Vec<Mutex<Option<Result<T, Failure>>>> = words.iter().map(|_| Mutex::default()).collect();
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(word) = words.get(at) else { return };
+            *done[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(act(word));
+        }
     };
-    let mut done = done.drain(..);
+    std::thread::scope(|scope| {
+        (1..words.len().min(AT_ONCE)).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+    let mut done =
+        done.into_iter().filter_map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner));
     each(words, |word| done.next().map_or(Ok(()), |done| done.and_then(|what| tell(word, what))))
 }

@@ -17,6 +17,7 @@ mod life;
 mod logs;
 mod look;
 mod man;
+mod manifest;
 mod overview;
 mod prune;
 mod ps;
@@ -88,6 +89,12 @@ const COMMANDS: &[Command] = &[
     Command { names: &["image diff"], syntax: &costs::DIFF, act: costs::diff },
     Command { names: &["image mount"], syntax: &costs::MOUNT, act: costs::mount },
     Command { names: &["image unmount", "image umount"], syntax: &costs::UNMOUNT, act: costs::unmount },
+    Command { names: &["image copy"], syntax: &manifest::COPY, act: manifest::copy },
+    Command { names: &["manifest create"], syntax: &manifest::CREATE, act: manifest::create },
+    Command { names: &["manifest annotate"], syntax: &manifest::ANNOTATE, act: manifest::annotate },
+    Command { names: &["manifest inspect"], syntax: &manifest::INSPECT, act: manifest::inspect },
+    Command { names: &["manifest push"], syntax: &manifest::PUSH, act: manifest::push },
+    Command { names: &["manifest rm"], syntax: &manifest::REMOVE, act: manifest::remove },
     Command { names: &["image prune"], syntax: &image::PRUNE, act: image::prune },
     Command { names: &["doctor", "system doctor"], syntax: &doctor::SYNTAX, act: doctor::doctor },
     Command { names: &["info", "system info"], syntax: &info::SYNTAX, act: info::info },
@@ -103,12 +110,12 @@ const COMMANDS: &[Command] = &[
 ];
 
 /// The first words of docker's two-word forms.
-const GROUPS: [&str; 3] = ["container", "image", "system"];
+const GROUPS: [&str; 4] = ["container", "image", "manifest", "system"];
 
 #[rustfmt::skip]
 /// Commands of docker's, alone or after a group's name, that come with later capabilities.
-const LATER: [&str; 16] = [
-    "build", "builder", "buildx", "compose", "config", "context", "manifest", "network", "node", "plugin", "secret", "service", "stack", "swarm", "trust", "volume",
+const LATER: [&str; 15] = [
+    "build", "builder", "buildx", "compose", "config", "context", "network", "node", "plugin", "secret", "service", "stack", "swarm", "trust", "volume",
 ];
 
 /// What was typed of a command's name: a word, or two after a group's.

@@ -66,12 +66,26 @@ impl Engine {
         request: &Push,
         progress: &dyn Progress,
     ) -> Result<Pushed> {
-        self.bury()?;
-        let _shared = self.store.share().map_err(from_store)?;
-        let image = self.store.resolve(&name.canonical()).map_err(|_| {
+        let missing = |_| {
             let what = format!("An image does not exist locally with the tag: {}", name.familiar_name());
             Error::new(Kind::NotFound, what)
-        })?;
+        };
+        self.store.resolve(&name.canonical()).map_err(missing)?;
+        self.push_as(client, &name.canonical(), name, request, progress)
+    }
+
+    /// Pushes an image to where another name leads.
+    pub(super) fn push_as(
+        &self,
+        client: &Client,
+        word: &str,
+        name: &Reference,
+        request: &Push,
+        progress: &dyn Progress,
+    ) -> Result<Pushed> {
+        self.bury()?;
+        let _shared = self.store.share().map_err(from_store)?;
+        let image = self.store.resolve(word).map_err(from_store)?;
         if let Some(platform) = &request.platform {
             self.check_platform(&image, platform, &name.familiar())?;
         }

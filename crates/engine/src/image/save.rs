@@ -14,7 +14,7 @@ use crate::Engine;
 use crate::error::{Error, Kind, Result, from_store};
 use crate::events::Event;
 use oci::archive::ArchiveImage;
-use oci::{Descriptor, DiffId, Digest, ImageConfig, Index, Layout, Manifest, Platform, Reference, media};
+use oci::{Descriptor, DiffId, Digest, ImageConfig, Layout, Manifest, Platform, Reference, media};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -63,7 +63,7 @@ impl Engine {
             manifests.extend(descriptors);
             list.push(listed);
         }
-        let index = index_of(manifests);
+        let index = super::transfer::index_of(manifests);
         archive.file("index.json", &json(&index)?)?;
         if request.form == Form::Docker {
             archive.file("manifest.json", &json(&list)?)?;
@@ -182,17 +182,6 @@ pub(super) fn manifest_of(config: Descriptor, layers: Vec<Descriptor>) -> Manife
         config,
         layers,
         subject: None,
-        annotations: Default::default(),
-        extra: Default::default(),
-    }
-}
-
-fn index_of(manifests: Vec<Descriptor>) -> Index {
-    Index {
-        schema_version: 2,
-        media_type: Some(media::INDEX.into()),
-        artifact_type: None,
-        manifests,
         annotations: Default::default(),
         extra: Default::default(),
     }

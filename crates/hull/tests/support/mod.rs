@@ -68,15 +68,18 @@ impl Sandbox {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(HULL);
         command.args(args).env("HULL_ROOT", self.root()).stdin(Stdio::null());
-        command
-            .env("HULL_REGISTRIES", self.dir.join("registries.toml"))
-            .env("DOCKER_CONFIG", self.dir.join("docker"));
+        command.env("HULL_REGISTRIES", self.registries()).env("DOCKER_CONFIG", self.dir.join("docker"));
         command
     }
 
     /// What `registries.toml` says.
     pub fn set_registries(&self, text: &str) {
-        std::fs::write(self.dir.join("registries.toml"), text).expect("write registries.toml");
+        std::fs::write(self.registries(), text).expect("write registries.toml");
+    }
+
+    /// Beside the directory, in which there is only what a test or hull put there.
+    pub fn registries(&self) -> PathBuf {
+        self.dir.with_extension("registries.toml")
     }
 
     /// Runs hull to its end.

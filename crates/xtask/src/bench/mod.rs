@@ -13,6 +13,7 @@ mod machine;
 mod memory;
 mod oci;
 mod peers;
+mod registry;
 mod report;
 mod scale;
 mod start;
@@ -37,7 +38,7 @@ const ROUNDS: u64 = 60;
 type Group = fn(&Bench) -> Result<String, String>;
 
 /// Each comes to its end in four minutes.
-const GROUPS: [(&str, Group); 14] = [
+const GROUPS: [(&str, Group); 18] = [
     ("run", start::group),
     ("engines", engines::group),
     ("scale", scale::group),
@@ -52,6 +53,10 @@ const GROUPS: [(&str, Group); 14] = [
     ("stats", stats::group),
     ("cp", files::copies),
     ("ps", files::lists),
+    ("pull", registry::pulls),
+    ("push", registry::pushes),
+    ("save", registry::saves),
+    ("commit", registry::commits),
 ];
 
 /// What all groups need.
